@@ -1,0 +1,2 @@
+//! A live update (to come).
+fn main() {}

@@ -1,0 +1,85 @@
+//! The invariants of a set, checked one by one; for tests, with the feature `mock`.
+
+#![forbid(unsafe_code)]
+
+use alloc::collections::BTreeSet;
+use core::error::Error;
+use core::fmt;
+
+use crate::abi::{BlockHeader, to_wire};
+use crate::addr::PhysAddr;
+use crate::allocator::PreservedAllocator;
+use crate::entry::Entry;
+use crate::origin::Origin;
+use crate::set::BlockSet;
+
+/// An invariant of [`BlockSet`] that does not hold: a fault in this crate, or in the allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditError {
+    /// What does not hold.
+    pub broken: &'static str,
+    /// The position of the block where it shows.
+    pub block: usize,
+}
+
+impl fmt::Display for AuditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "block {}: {}", self.block, self.broken)
+    }
+}
+
+impl Error for AuditError {}
+
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
+    BlockSet<T, A, O, BLOCK_SIZE>
+{
+    /// Checks every line of the set's invariants, and reads every byte for that. Needs the feature
+    /// `mock`.
+    ///
+    /// # Errors
+    ///
+    /// The first line that does not hold.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[7; 3000])?;
+    /// set.pop();
+    /// set.audit()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn audit(&self) -> Result<(), AuditError> {
+        let blocks = self.chain.blocks();
+        let last = blocks.len().saturating_sub(1);
+        let sound = |block, holds: bool, broken| {
+            if holds { Ok(()) } else { Err(AuditError { broken, block }) }
+        };
+        sound(0, self.head().is_some() != blocks.is_empty(), "1: a head if there are blocks")?;
+        sound(last, self.tail <= last, "2: `tail` is a block, or 0")?;
+
+        let mut addrs = BTreeSet::new();
+        let mut sum: usize = 0;
+        for (number, block) in blocks.iter().enumerate() {
+            let BlockHeader { next, count } = block.header().read();
+            let addr = self.block_addr(number);
+            let aligned = addr.is_some_and(|addr| addr.is_aligned_to(to_wire(BLOCK_SIZE)));
+            sound(number, aligned, "1: the address is a block's")?;
+            sound(number, addrs.insert(addr), "1: no two blocks have one address")?;
+            sound(number, PhysAddr::new(next).is_some() == (number < last), "1: the last ends it")?;
+            sound(number, count <= to_wire(Self::CAPACITY_PER_BLOCK), "2: the count fits")?;
+            sound(number, number <= self.tail || count == 0, "2: empty after `tail`")?;
+            sound(number, number > self.tail || self.starts.of(number) == sum, "3: the start")?;
+            if !O::INCOMING {
+                sound(number, number >= self.tail || block.is_full(), "4: full before `tail`")?;
+                let zero = block.bytes_behind(block.count()).iter().all(|&byte| byte == 0);
+                sound(number, zero, "4: unused bytes are zero")?;
+            }
+            sum = sum.saturating_add(block.count());
+        }
+        sound(last, self.len() == sum, "3: the length is the sum of the counts")
+    }
+}

@@ -1,0 +1,70 @@
+//! What may be kept in a block, checked while the set's user compiles.
+
+#![forbid(unsafe_code)]
+
+use core::mem::needs_drop;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::abi::{MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE, entries_per_block};
+
+/// A record that can outlive its kernel: any bytes are a valid one, and it has no padding.
+///
+/// Implemented for every type with zerocopy's four traits, which its derives provide. `FromBytes`
+/// makes restored bytes an entry whatever they are; `IntoBytes` keeps out padding, through which
+/// old memory of this kernel would reach the next. References, `bool`, `char` and most enums have
+/// invalid values and are refused; keep them as integers and convert.
+///
+/// A set checks the rest when it is compiled: an entry is not empty, fits a block, asks for at most
+/// [16 bytes](MAX_ENTRY_ALIGN) of alignment, and has no destructor, which the next kernel could not
+/// run.
+///
+/// # Examples
+///
+/// ```
+/// use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+///
+/// /// The record that LUO keeps of a session.
+/// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+/// #[repr(C)]
+/// struct Session {
+///     name: [u8; 64],
+///     files: u64,
+///     count: u64,
+/// }
+///
+/// fn takes_entries<T: kho_block::Entry>() {}
+/// takes_entries::<Session>();
+/// ```
+///
+/// Seven bytes of padding would follow `open`:
+///
+/// ```compile_fail
+/// use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+///
+/// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+/// #[repr(C)]
+/// struct Device {
+///     open: u8,
+///     address: u64,
+/// }
+/// ```
+pub trait Entry: FromBytes + IntoBytes + Immutable + KnownLayout + Sized {}
+
+impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Entry for T {}
+
+/// Entries of type `T` in a block, once every rule about both sizes is seen to hold.
+///
+/// # Panics
+///
+/// If one does not: while the set's user compiles, since only constants call it.
+pub(crate) const fn checked_capacity<T: Entry, const BLOCK_SIZE: usize>() -> usize {
+    assert!(BLOCK_SIZE.is_power_of_two(), "BLOCK_SIZE must be a power of two");
+    assert!(BLOCK_SIZE >= MIN_BLOCK_SIZE, "BLOCK_SIZE must be at least 32 bytes");
+    assert!(size_of::<T>() > 0, "an entry must not be empty");
+    assert!(align_of::<T>() <= MAX_ENTRY_ALIGN, "an entry may be aligned to 16 bytes at most");
+    assert!(!needs_drop::<T>(), "an entry must not have a destructor");
+    let capacity = entries_per_block(BLOCK_SIZE, size_of::<T>());
+    assert!(capacity > 0, "an entry must fit into a block beside the 16-byte header");
+    capacity
+}

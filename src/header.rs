@@ -1,0 +1,100 @@
+//! The live header: the two words of a block, stored each in one go and in program order.
+
+#![forbid(unsafe_code)]
+
+use core::mem::offset_of;
+#[cfg(not(target_has_atomic = "64"))]
+use core::sync::atomic::AtomicU32;
+#[cfg(target_has_atomic = "64")]
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use core::sync::atomic::compiler_fence;
+
+use static_assertions::const_assert_eq;
+
+use crate::abi::BlockHeader;
+use crate::addr::PhysAddr;
+
+/// A [`BlockHeader`] in place, in a block that this kernel owns.
+///
+/// A kexec may come between any two instructions, and another CPU's stores are complete by then,
+/// since the kernel stops it first. So the order in which the words change, seen against the
+/// entries, is all that publication takes, and every store here is fenced on both sides: what was
+/// written before is there before it, what is written after comes after it.
+#[repr(C)]
+pub(crate) struct Header {
+    next: Word,
+    count: Word,
+}
+
+const_assert_eq!(size_of::<Header>(), size_of::<BlockHeader>());
+const_assert_eq!(offset_of!(Header, next), offset_of!(BlockHeader, next));
+const_assert_eq!(offset_of!(Header, count), offset_of!(BlockHeader, count));
+
+impl Header {
+    /// Both words as they are now.
+    pub(crate) fn read(&self) -> BlockHeader {
+        BlockHeader { next: self.next.load(), count: self.count.load() }
+    }
+
+    pub(crate) fn next(&self) -> Option<PhysAddr> {
+        PhysAddr::new(self.next.load())
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load()
+    }
+
+    pub(crate) fn set_next(&self, next: Option<PhysAddr>) {
+        self.next.store(PhysAddr::to_wire(next));
+    }
+
+    pub(crate) fn set_count(&self, count: u64) {
+        self.count.store(count);
+    }
+}
+
+/// A native-endian `u64` in preserved memory.
+#[cfg(target_has_atomic = "64")]
+#[repr(transparent)]
+struct Word(AtomicU64);
+
+#[cfg(target_has_atomic = "64")]
+impl Word {
+    fn load(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    fn store(&self, value: u64) {
+        compiler_fence(Release);
+        self.0.store(value, Release);
+        compiler_fence(AcqRel);
+    }
+}
+
+/// A native-endian `u64` in preserved memory, where the processor stores at most 32 bits at once.
+///
+/// The halves are stored one after the other. A count fits the lower half, so it still changes in
+/// one go, and so does a link unless both of its halves are in use (memory above 4 GiB).
+#[cfg(not(target_has_atomic = "64"))]
+#[repr(C, align(8))]
+struct Word([AtomicU32; 2]);
+
+#[cfg(not(target_has_atomic = "64"))]
+impl Word {
+    fn load(&self) -> u64 {
+        let [a, b] = &self.0;
+        let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };
+        (u64::from(high.load(Relaxed)) << 32) | u64::from(low.load(Relaxed))
+    }
+
+    fn store(&self, value: u64) {
+        let [a, b] = &self.0;
+        let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };
+        let half = |bits: u64| u32::try_from(bits & 0xffff_ffff).unwrap_or_default();
+        compiler_fence(Release);
+        high.store(half(value >> 32), Release);
+        low.store(half(value), Release);
+        compiler_fence(AcqRel);
+    }
+}

@@ -1,0 +1,293 @@
+//! Physical memory and reboots, on a host: how a kernel tests its live update.
+//!
+//! A [`Mock`] is a machine. Sets take their blocks from it, [`reboot`](Mock::reboot) starts the next
+//! kernel, and what the sets left is there to be restored:
+//!
+//! ```
+//! use kho_block::mock::Mock;
+//! use kho_block::{BlockSet, IncomingSet};
+//!
+//! let mut machine = Mock::new();
+//! let mut files = BlockSet::<u64, _>::new(&machine);
+//! files.extend_from_slice(&[3, 4, 5])?; // your save
+//! let head = files.into_head();
+//! machine.reboot();
+//! let files = IncomingSet::<u64, _>::restore(&machine, head)?; // your restore
+//! assert!(files.iter().eq(&[3, 4, 5]));
+//! drop(files);
+//! machine.assert_clean();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Physical addresses start at 4 GiB and are no pointers; a table leads from one to the other, so
+//! that tests run under Miri with strict provenance. The machine runs [out of
+//! memory](Mock::refuse_after) on request, lets a test [damage](Mock::write) any byte, poisons what is
+//! freed, counts calls, and reports misuse. What changes memory behind a set's back takes
+//! `&mut self`: the borrow checker sees to it that no set is alive then.
+//!
+//! Unsafe is open here to implement the allocator's trait.
+
+#![expect(unsafe_code, reason = "implements `PreservedAllocator`")]
+
+mod machine;
+mod memory;
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use self::machine::{Machine, State};
+use self::memory::Memory;
+use crate::addr::PhysAddr;
+use crate::allocator::{AllocError, PreservedAllocator, PreservedBlock};
+
+/// What every byte of a freed block is set to.
+pub const POISON: u8 = 0xa5;
+
+/// A machine with preserved memory, for as long as the value lives; see the [module](self).
+///
+/// `&Mock` is an allocator, and so is `Mock` itself, for a set in a `static`.
+pub struct Mock(Mutex<Machine>);
+
+/// How often each method of [`PreservedAllocator`] was called, refused calls included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Calls of `alloc_preserve`.
+    pub alloc_preserve: usize,
+    /// Calls of `unpreserve_free`.
+    pub unpreserve_free: usize,
+    /// Calls of `restore`.
+    pub restore: usize,
+    /// Calls of `unrestore`.
+    pub unrestore: usize,
+    /// Calls of `restore_free`.
+    pub restore_free: usize,
+}
+
+/// Something that a kernel should not have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// `restore` of a block that is claimed already. It was refused. A damaged chain leads to this.
+    DoubleClaim {
+        /// The block.
+        addr: u64,
+    },
+    /// A block was to be claimed, freed or given back with another size than its own. It was not.
+    WrongSize {
+        /// The block.
+        addr: u64,
+        /// Its size, in bytes.
+        size: usize,
+        /// What the call said.
+        said: usize,
+    },
+    /// A block was to be freed or given back by a call that does not take such a block, or was no
+    /// block at all. Nothing happened.
+    ForeignFree {
+        /// The call.
+        call: &'static str,
+    },
+    /// At a reboot the block was preserved for this kernel, but neither freed by it nor preserved
+    /// anew: it is gone.
+    Lost {
+        /// The block.
+        addr: u64,
+    },
+}
+
+impl Mock {
+    /// A machine with no preserved memory, and as much free memory as the host has.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Mutex::new(Machine::new()))
+    }
+
+    /// A machine that grants `n` allocations and refuses every later one.
+    #[must_use]
+    pub fn refusing(n: usize) -> Self {
+        let machine = Self::new();
+        machine.refuse_after(n);
+        machine
+    }
+
+    /// Grants the next `n` allocations and refuses every later one.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// let machine = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&machine);
+    /// machine.refuse_after(0);
+    /// assert!(set.push(7).is_err());
+    /// machine.refuse_none();
+    /// assert!(set.push(7).is_ok());
+    /// ```
+    pub fn refuse_after(&self, n: usize) {
+        self.machine().until_refusal = Some(n);
+    }
+
+    /// Grants every allocation again.
+    pub fn refuse_none(&self) {
+        self.machine().until_refusal = None;
+    }
+
+    /// Puts the next blocks at these addresses, in turn.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, PhysAddr, mock::Mock};
+    /// let machine = Mock::new();
+    /// machine.place([0x8000, 0x2000]);
+    /// let mut set = BlockSet::<u64, _>::new(&machine);
+    /// set.grow(1)?;
+    /// assert_eq!(set.head(), PhysAddr::new(0x8000));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    ///
+    /// An allocation panics whose address is zero, not aligned to its size, or in use.
+    pub fn place(&self, addrs: impl IntoIterator<Item = u64>) {
+        self.machine().places.extend(addrs);
+    }
+
+    /// Starts the next kernel: what was preserved for it can now be restored, once.
+    ///
+    /// What was preserved for the kernel that ends here, and not freed by it, is gone, and
+    /// [reported](Fault::Lost).
+    pub fn reboot(&mut self) {
+        self.machine().reboot();
+    }
+
+    /// Adds a block with these bytes, as if the previous kernel had left it at `addr`: for images of
+    /// other origin.
+    ///
+    /// # Panics
+    ///
+    /// If the length is no power of two, or `addr` is zero, not aligned to it, or in use.
+    pub fn leave(&mut self, addr: u64, bytes: &[u8]) {
+        let memory = Memory::zeroed(bytes.len()).expect("the length is a power of two");
+        memory.write(0, bytes);
+        self.machine().add(addr, State::Left, memory);
+    }
+
+    /// Reads `len` bytes at a physical address. Takes `&mut self` since a set might be writing.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not within one block.
+    #[must_use]
+    pub fn read(&mut self, addr: u64, len: usize) -> Vec<u8> {
+        self.machine().at(addr, len, |memory, offset| memory.read(offset, len))
+    }
+
+    /// Writes bytes at a physical address: damage, mostly.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not within one block.
+    pub fn write(&mut self, addr: u64, bytes: &[u8]) {
+        self.machine().at(addr, bytes.len(), |memory, offset| memory.write(offset, bytes));
+    }
+
+    /// Blocks that this kernel has to give back or leave to the next: allocated or claimed.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        let machine = self.machine();
+        machine.count(State::Outgoing).saturating_add(machine.count(State::Claimed))
+    }
+
+    /// Blocks that the previous kernel left and that are not claimed.
+    #[must_use]
+    pub fn unclaimed(&self) -> usize {
+        self.machine().count(State::Left)
+    }
+
+    /// How often each method was called since the machine was made.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        self.machine().calls
+    }
+
+    /// What went wrong since the machine was made, in order.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        self.machine().faults.clone()
+    }
+
+    /// Asserts that every block was freed and nothing went wrong. [`Fault::DoubleClaim`] may have:
+    /// refusing it is how a chain with a cycle is found.
+    ///
+    /// # Panics
+    ///
+    /// With what is left, or what went wrong.
+    pub fn assert_clean(&self) {
+        assert_eq!(self.live(), 0, "blocks are neither freed nor left to the next kernel");
+        assert_eq!(self.unclaimed(), 0, "blocks of the previous kernel were never claimed");
+        let mut faults = self.faults();
+        faults.retain(|fault| !matches!(fault, Fault::DoubleClaim { .. }));
+        assert_eq!(faults, [], "the kernel broke the allocator's contract");
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// SAFETY:
+// 1, 2. A block is lent from memory that the machine owns, and keeps until it is dropped or rebooted,
+//       both of which take the machine from everyone else. Until then only `&mut self` touches it.
+// 3. `add` checks the address, and `Memory` is aligned to its size.
+// 4. `Memory::zeroed`.
+// 5. `restore` hands out only what is `Left`, which makes it `Claimed`; `Left` is what `reboot` made
+//    of `Outgoing`, or `leave` of bytes.
+// 6. An address is looked up, never followed.
+// 7. `reboot` keeps address and memory together.
+// 8. Only a test that places blocks on top of each other, or a host without memory, sees a panic,
+//    and then before anything was handed out or taken back.
+// 9. A mock is not cloned.
+unsafe impl PreservedAllocator for Mock {
+    fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
+        let machine = &mut *self.machine();
+        machine.calls.alloc_preserve = machine.calls.alloc_preserve.saturating_add(1);
+        machine.alloc(size)
+    }
+
+    unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, size: usize) {
+        let machine = &mut *self.machine();
+        machine.calls.unpreserve_free = machine.calls.unpreserve_free.saturating_add(1);
+        machine.free("unpreserve_free", State::Outgoing, ptr, size);
+    }
+
+    fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
+        let machine = &mut *self.machine();
+        machine.calls.restore = machine.calls.restore.saturating_add(1);
+        machine.claim(addr.get(), size)
+    }
+
+    unsafe fn unrestore(&self, ptr: NonNull<u8>, size: usize) {
+        let machine = &mut *self.machine();
+        machine.calls.unrestore = machine.calls.unrestore.saturating_add(1);
+        machine.unclaim("unrestore", ptr, size);
+    }
+
+    unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
+        let machine = &mut *self.machine();
+        machine.calls.restore_free = machine.calls.restore_free.saturating_add(1);
+        machine.free("restore_free", State::Claimed, ptr, size);
+    }
+}
+
+impl Default for Mock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Mock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mock")
+            .field("live", &self.live())
+            .field("unclaimed", &self.unclaimed())
+            .field("calls", &self.calls())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,195 @@
+//! The tables behind a mock: which block is where, and whose it is.
+
+#![forbid(unsafe_code)]
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::mem;
+use core::ptr::NonNull;
+
+use super::memory::Memory;
+use super::{Calls, Fault, POISON};
+use crate::abi::to_wire;
+use crate::addr::PhysAddr;
+use crate::allocator::{AllocError, PreservedBlock};
+
+/// The address of the first block, unless [placed](super::Mock::place) elsewhere: 4 GiB.
+const FIRST_ADDR: u64 = 1 << 32;
+
+/// Which kernel a block is preserved for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Allocated by this kernel, for the next.
+    Outgoing,
+    /// Left by the previous kernel.
+    Left,
+    /// Left by the previous kernel, and claimed by this one.
+    Claimed,
+}
+
+pub(super) struct Machine {
+    blocks: BTreeMap<u64, (State, Memory)>,
+    /// From the address of a pointer to the physical one.
+    addrs: BTreeMap<usize, u64>,
+    /// Poisoned, and kept so that a late read meets poison.
+    freed: Vec<Memory>,
+    /// The lowest address above all that were used, less [`FIRST_ADDR`].
+    used: u64,
+    /// Where the next blocks go, before any other place.
+    pub(super) places: VecDeque<u64>,
+    /// Allocations to be granted before all are refused.
+    pub(super) until_refusal: Option<usize>,
+    pub(super) calls: Calls,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl Machine {
+    pub(super) const fn new() -> Self {
+        Self {
+            blocks: BTreeMap::new(),
+            addrs: BTreeMap::new(),
+            freed: Vec::new(),
+            used: 0,
+            places: VecDeque::new(),
+            until_refusal: None,
+            calls: Calls {
+                alloc_preserve: 0,
+                unpreserve_free: 0,
+                restore: 0,
+                unrestore: 0,
+                restore_free: 0,
+            },
+            faults: Vec::new(),
+        }
+    }
+
+    pub(super) fn count(&self, state: State) -> usize {
+        self.blocks.values().filter(|(is, _)| *is == state).count()
+    }
+
+    pub(super) fn reboot(&mut self) {
+        self.freed.clear();
+        for (addr, (state, memory)) in mem::take(&mut self.blocks) {
+            if state == State::Outgoing {
+                self.blocks.insert(addr, (State::Left, memory));
+            } else {
+                self.faults.push(Fault::Lost { addr });
+                self.addrs.remove(&memory.ptr.addr().get());
+            }
+        }
+    }
+
+    /// A zeroed block, unless allocations are refused.
+    ///
+    /// # Errors
+    ///
+    /// If they are, or the host has no memory.
+    pub(super) fn alloc(&mut self, size: usize) -> Result<PreservedBlock, AllocError> {
+        if let Some(left) = &mut self.until_refusal {
+            *left = left.checked_sub(1).ok_or(AllocError)?;
+        }
+        let memory = Memory::zeroed(size).ok_or(AllocError)?;
+        let addr = self.next_addr(size);
+        Ok(self.add(addr, State::Outgoing, memory))
+    }
+
+    /// Claims a block that was left for this kernel, once.
+    pub(super) fn claim(&mut self, addr: u64, size: usize) -> Option<NonNull<u8>> {
+        let (state, memory) = self.blocks.get_mut(&addr)?;
+        match state {
+            State::Outgoing => return None,
+            State::Claimed => self.faults.push(Fault::DoubleClaim { addr }),
+            State::Left if memory.size != size => {
+                self.faults.push(Fault::WrongSize { addr, size: memory.size, said: size });
+            }
+            State::Left => {
+                *state = State::Claimed;
+                return Some(memory.ptr);
+            }
+        }
+        None
+    }
+
+    /// Makes a claimed block one that can be claimed.
+    pub(super) fn unclaim(&mut self, call: &'static str, ptr: NonNull<u8>, size: usize) {
+        let addr = self.given_back(call, State::Claimed, ptr, size);
+        if let Some((state, _)) = addr.and_then(|addr| self.blocks.get_mut(&addr)) {
+            *state = State::Left;
+        }
+    }
+
+    /// Poisons a lent block and forgets it.
+    pub(super) fn free(&mut self, call: &'static str, state: State, ptr: NonNull<u8>, size: usize) {
+        let addr = self.given_back(call, state, ptr, size);
+        if let Some((_, memory)) = addr.and_then(|addr| self.blocks.remove(&addr)) {
+            self.addrs.remove(&memory.ptr.addr().get());
+            memory.write(0, &alloc::vec![POISON; memory.size]);
+            self.freed.push(memory);
+        }
+    }
+
+    /// Where the next block of `size` bytes goes.
+    ///
+    /// # Panics
+    ///
+    /// If there are no addresses left.
+    fn next_addr(&mut self, size: usize) -> u64 {
+        let free = FIRST_ADDR.saturating_add(self.used).checked_next_multiple_of(to_wire(size));
+        self.places.pop_front().or(free).expect("the address space is not exhausted")
+    }
+
+    /// Puts a block into the tables.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be at `addr`.
+    pub(super) fn add(&mut self, addr: u64, state: State, memory: Memory) -> PreservedBlock {
+        let size = to_wire(memory.size);
+        let name = PhysAddr::new(addr).filter(|addr| addr.is_aligned_to(size));
+        let name = name.expect("a block's address is aligned to its size, and not zero");
+        let end = addr.checked_add(size).expect("a block ends within the address space");
+        let before = self.blocks.range(..end).next_back();
+        let in_use = before.is_some_and(|(&b, (_, m))| b.saturating_add(to_wire(m.size)) > addr);
+        assert!(!in_use, "{name} is in use");
+
+        let ptr = memory.ptr;
+        self.used = self.used.max(end.saturating_sub(FIRST_ADDR));
+        self.addrs.insert(ptr.addr().get(), addr);
+        self.blocks.insert(addr, (state, memory));
+        PreservedBlock { ptr, addr: name }
+    }
+
+    /// The lent block behind `ptr`, if `call` may have it back: its state is `state`, its size
+    /// `said`.
+    fn given_back(
+        &mut self,
+        call: &'static str,
+        state: State,
+        ptr: NonNull<u8>,
+        said: usize,
+    ) -> Option<u64> {
+        let addr = self.addrs.get(&ptr.addr().get()).copied();
+        let fault = match addr.and_then(|addr| Some((addr, self.blocks.get(&addr)?))) {
+            Some((addr, (is, memory))) if *is == state && memory.size == said => return Some(addr),
+            Some((addr, (is, memory))) if *is == state => {
+                Fault::WrongSize { addr, size: memory.size, said }
+            }
+            _ => Fault::ForeignFree { call },
+        };
+        self.faults.push(fault);
+        None
+    }
+
+    /// Calls `f` with the memory that holds the `len` bytes at `addr`, and their offset in it.
+    ///
+    /// # Panics
+    ///
+    /// If no block holds them all.
+    pub(super) fn at<R>(&self, addr: u64, len: usize, f: impl FnOnce(&Memory, usize) -> R) -> R {
+        let block = self.blocks.range(..=addr).next_back();
+        let (start, (_, memory)) = block.expect("the address is that of a preserved block");
+        let offset = usize::try_from(addr.saturating_sub(*start)).unwrap_or(usize::MAX);
+        assert!(offset.saturating_add(len) <= memory.size, "the range is within one block");
+        f(memory, offset)
+    }
+}

@@ -1,0 +1,125 @@
+//! Taking entries and blocks off the end of a set.
+
+#![forbid(unsafe_code)]
+
+use crate::allocator::PreservedAllocator;
+use crate::entry::Entry;
+use crate::origin::Origin;
+use crate::set::BlockSet;
+
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
+    BlockSet<T, A, O, BLOCK_SIZE>
+{
+    /// Removes the last entry and returns it; its slot is zeroed, its block stays.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[2, 3])?;
+    /// assert_eq!((set.pop(), set.pop(), set.pop()), (Some(3), Some(2), None));
+    /// assert_eq!(set.block_count(), 1);
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn pop(&mut self) -> Option<T> {
+        self.end().prev()
+    }
+
+    /// Removes all entries but the first `len`, the last ones first, and zeroes their slots. The
+    /// blocks stay. Does nothing if there are no more than `len` entries.
+    ///
+    /// Costs a write to every byte removed.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[7; 3000])?;
+    /// set.truncate(1000);
+    /// assert_eq!((set.len(), set.block_count()), (1000, 3));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn truncate(&mut self, len: usize) {
+        while let Some(block) = self.chain.blocks_mut().get_mut(self.tail) {
+            let start = self.starts.of(self.tail);
+            block.truncate(len.saturating_sub(start));
+            if start < len || self.tail == 0 {
+                break;
+            }
+            // INVARIANT: 2. the block at `tail` has just lost whatever entries it had.
+            self.tail = self.tail.saturating_sub(1);
+        }
+    }
+
+    /// Removes all entries, the last ones first, and zeroes their slots. The blocks stay.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.push(2)?;
+    /// set.clear();
+    /// assert_eq!((set.len(), set.block_count()), (0, 1));
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Frees the last blocks that `count` entries in all would not need. Never drops an entry: a
+    /// block in use stays, and so do the blocks before it.
+    ///
+    /// `shrink(0)` frees every block behind the last entry. If that is the whole chain, whoever
+    /// was told its head must be told that there is none.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(5000)?;
+    /// set.shrink(2000);
+    /// assert_eq!(set.block_count(), 2);
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn shrink(&mut self, count: usize) {
+        let needed = count.div_ceil(Self::CAPACITY_PER_BLOCK);
+        self.keep_blocks(needed.max(self.blocks_in_use()));
+    }
+
+    /// Frees every block and with them every entry. The set is then empty and can be used again.
+    ///
+    /// The head is freed last and names an empty chain until then, but a kexec after that would not
+    /// find it: whoever was told the head must be told first that there is none.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.push(2)?;
+    /// set.destroy();
+    /// assert_eq!((set.head(), mem.live()), (None, 0));
+    /// set.push(3)?;
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    pub fn destroy(&mut self) {
+        self.keep_blocks(0);
+    }
+
+    /// Blocks up to the last one with an entry.
+    pub(crate) fn blocks_in_use(&self) -> usize {
+        let up_to_tail = self.chain.blocks().get(..=self.tail).unwrap_or_default();
+        up_to_tail
+            .iter()
+            .rposition(|block| !block.is_empty())
+            .map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Frees all blocks but the first `blocks`.
+    fn keep_blocks(&mut self, blocks: usize) {
+        // INVARIANT: 1. the chain unlinks what it frees. 2 and 3. `tail` stays a block or becomes 0,
+        // and the blocks up to it keep their starts.
+        self.chain.truncate(blocks);
+        self.starts.truncate(blocks);
+        self.tail = self.tail.min(blocks.saturating_sub(1));
+    }
+}

@@ -1,0 +1,118 @@
+//! Where each block's entries start in the set, counted in entries.
+
+#![forbid(unsafe_code)]
+
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
+
+/// Turns an entry's index into a block and a slot, in O(1) as long as the set is dense.
+///
+/// A set is dense here if every block before the last one in use is full: every set that this crate
+/// wrote is. Then nothing is stored. Otherwise, which only restored sets can be, the sums of the
+/// counts are, and are searched in O(log blocks).
+///
+/// # Invariants
+///
+/// 1. `sums` is empty if the set is dense, and otherwise as long as there are blocks.
+/// 2. Sum `b` is the number of entries in all blocks before `b`, or, where later blocks have been
+///    emptied since, not below it.
+#[derive(Debug)]
+pub(crate) struct Starts {
+    capacity: usize,
+    sums: Vec<usize>,
+}
+
+impl Starts {
+    /// For blocks of `capacity` entries, all full but the last in use.
+    pub(crate) const fn dense(capacity: usize) -> Self {
+        // INVARIANT: 1 and 2 hold of a set without blocks.
+        Self { capacity, sums: Vec::new() }
+    }
+
+    /// The index of the first entry of `block`.
+    pub(crate) fn of(&self, block: usize) -> usize {
+        match self.sums.get(block) {
+            Some(&sum) => sum,
+            None => block.saturating_mul(self.capacity),
+        }
+    }
+
+    /// The block and slot of entry `index`, which must be in use.
+    pub(crate) fn locate(&self, index: usize) -> (usize, usize) {
+        let block = if self.sums.is_empty() {
+            index.checked_div(self.capacity).unwrap_or_default()
+        } else {
+            // Of the blocks that start here, the last is the one that is not empty.
+            self.sums.partition_point(|&sum| sum <= index).saturating_sub(1)
+        };
+        (block, index.saturating_sub(self.of(block)))
+    }
+
+    /// Takes note of a restored block: the next one, before which there are `sum` entries in
+    /// `block` blocks. It has entries of its own if `in_use`.
+    ///
+    /// # Errors
+    ///
+    /// If the heap has no room for the sums.
+    pub(crate) fn note(
+        &mut self,
+        block: usize,
+        sum: usize,
+        in_use: bool,
+    ) -> Result<(), TryReserveError> {
+        if !self.sums.is_empty() {
+            self.sums.try_reserve(1)?;
+            // INVARIANT: 1 and 2. one more block, and the caller's count of what precedes it.
+            self.sums.push(sum);
+        } else if in_use && sum < self.of(block) {
+            let capacity = self.capacity;
+            self.sums.try_reserve(block.saturating_add(1))?;
+            // INVARIANT: 1. one for each block so far. 2. up to the first block that was not full,
+            // `b * capacity` entries precede block `b`; after it there were only empty ones so far.
+            self.sums.extend((0..=block).map(|b| b.saturating_mul(capacity).min(sum)));
+        }
+        Ok(())
+    }
+
+    /// Forgets all blocks but the first `blocks`.
+    pub(crate) fn truncate(&mut self, blocks: usize) {
+        // INVARIANT: 1. the set has lost as many; without a block left it is dense.
+        self.sums.truncate(blocks);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use super::*;
+
+    /// What a walk over blocks with these counts takes note of.
+    fn noted(counts: &[usize]) -> Starts {
+        let mut starts = Starts::dense(3);
+        let mut sum = 0;
+        for (block, &count) in counts.iter().enumerate() {
+            starts.note(block, sum, count > 0).unwrap();
+            sum += count;
+        }
+        starts
+    }
+
+    #[test]
+    fn full_blocks_before_the_last_in_use_cost_no_memory() {
+        for counts in [&[][..], &[0], &[2], &[3, 3, 1], &[3, 0, 0], &[3, 2, 0, 0], &[0, 0]] {
+            assert_eq!(noted(counts).sums, []);
+        }
+    }
+
+    #[test]
+    fn every_entry_of_a_sparse_set_is_found_where_it_lies() {
+        for counts in [&[2, 1][..], &[0, 3], &[3, 1, 0, 0, 2, 3], &[0, 0, 1, 3, 0], &[1, 1, 1]] {
+            let starts = noted(counts);
+            assert_eq!(starts.sums.len(), counts.len());
+            let places = counts.iter().enumerate().flat_map(|(b, &n)| (0..n).map(move |s| (b, s)));
+            for (index, place) in places.enumerate() {
+                assert_eq!(starts.locate(index), place, "entry {index} of {counts:?}");
+            }
+        }
+    }
+}
