@@ -1,4 +1,198 @@
 //! Chains of fixed-size records in preserved memory, handed from one kernel to the next by kexec.
+//!
+//! A host replaces its kernel in place: the old one saves what must not be lost, jumps into the new
+//! one by kexec, and the new one finds the state in memory that was left alone. Linux does this with
+//! KHO (kexec handover) and LUO (live update orchestrator), and keeps the records in chains of memory
+//! blocks, linked by physical address. This crate reads and writes the same bytes, for kernels
+//! written in Rust. It needs `core`, `alloc`, and one trait from you.
+//!
+//! # The bytes
+//!
+//! ```text
+//!   head: the physical address of the first block, passed on in a root page or device tree
+//!    |
+//!    v
+//!  +------+-------+---------+---------+-- ... --+-----------+--------+
+//!  | next | count | entry 0 | entry 1 |         | entry n-1 | unused |   one block, BLOCK_SIZE bytes
+//!  +--|---+-------+---------+---------+-- ... --+-----------+--------+
+//!     |   0       8        16
+//!     v
+//!  +------+-------+---------+-- ... --+-----------------------------+
+//!  |  0   | count | entry n |         |                      unused |   the last block: `next` is 0
+//!  +------+-------+---------+-- ... --+-----------------------------+
+//! ```
+//!
+//! `next` and `count` are native-endian `u64`s ([`BlockHeader`]); entries lie one behind the other
+//! from offset 16. Blocks are aligned to their size: 8 KiB unless the set says otherwise, 4 KiB in
+//! Linux mainline. A chain has at most [`MAX_BLOCKS`] of them.
+//!
+//! # The life of a set
+//!
+//! | the old kernel | |
+//! |---|---|
+//! | [`BlockSet::new`] | an empty set, which may be a `static` |
+//! | [`grow`](BlockSet::grow) | while there is time: every block that the save will take |
+//! | [`writer`](BlockSet::writer), [`push`](Writer::push) | in the blackout: append, never allocating |
+//! | [`descriptor`](BlockSet::descriptor) | say what the chain is, in the root page |
+//! | [`into_head`](BlockSet::into_head) | leave the blocks to the next kernel, and jump |
+//!
+//! | the new kernel | |
+//! |---|---|
+//! | [`restore`](BlockSet::restore), [`restore_from`](BlockSet::restore_from) | claim and check every block; any fault is an error, and gives every claim back |
+//! | [`iter`](BlockSet::iter), [`get`](BlockSet::get), [`cursor`](BlockSet::cursor) | pick the state up |
+//! | [`release`](BlockSet::release) | or give the claims back, to try again |
+//! | [`destroy`](BlockSet::destroy), `Drop` | free the blocks |
+//!
+//! ```
+//! use kho_block::mock::Mock;
+//! use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+//! use kho_block::{BlockSet, IncomingSet};
+//!
+//! #[derive(Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+//! #[repr(C)]
+//! struct File {
+//!     token: u64,
+//!     inode: u64,
+//! }
+//!
+//! let mut memory = Mock::new(); // your kernel's `PreservedAllocator`
+//!
+//! let mut files = BlockSet::<File, _>::new(&memory);
+//! files.grow(2)?;
+//! let mut writer = files.writer();
+//! writer.push(File { token: 1, inode: 52 }).expect("there is room for two");
+//! writer.push(File { token: 2, inode: 87 }).expect("there is room for two");
+//! let head = files.into_head();
+//!
+//! memory.reboot(); // kexec
+//!
+//! let files = IncomingSet::<File, _>::restore(&memory, head)?;
+//! assert_eq!(files.len(), 2);
+//! assert_eq!(files.get(1), Some(&File { token: 2, inode: 87 }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Implementing the allocator
+//!
+//! [`PreservedAllocator`] is all that a kernel implements. Over KHO, method by method:
+//!
+//! | method | in KHO | to watch |
+//! |---|---|---|
+//! | [`alloc_preserve`](PreservedAllocator::alloc_preserve) | `kho_alloc_preserve` | zero the pages; return the pointer and the physical address |
+//! | [`unpreserve_free`](PreservedAllocator::unpreserve_free) | `kho_unpreserve_free` | take the pages off the list for the next kernel before anyone else gets them |
+//! | [`restore`](PreservedAllocator::restore) | `kho_restore_folio` | the address is input: look it up, check the order of the folio, hand it out once |
+//! | [`unrestore`](PreservedAllocator::unrestore) | none | put the folio back on the list of those to be restored |
+//! | [`restore_free`](PreservedAllocator::restore_free) | `kho_restore_free` | free the pages |
+//!
+//! ```no_run
+//! use core::ptr::NonNull;
+//! use kho_block::{AllocError, BlockSet, PhysAddr, PreservedAllocator, PreservedBlock};
+//! # mod kho {
+//! #     use core::ptr::NonNull;
+//! #     pub fn alloc_preserve(_: usize) -> Option<NonNull<u8>> { None }
+//! #     pub fn unpreserve_free(_: NonNull<u8>) {}
+//! #     pub fn restore_folio(_: u64) -> Option<NonNull<u8>> { None }
+//! #     pub fn folio_size(_: NonNull<u8>) -> usize { 0 }
+//! #     pub fn unrestore(_: NonNull<u8>) {}
+//! #     pub fn restore_free(_: NonNull<u8>) {}
+//! #     pub fn virt_to_phys(_: NonNull<u8>) -> u64 { 0 }
+//! # }
+//!
+//! /// KHO, reached through this kernel's bindings in `kho`.
+//! struct Kho;
+//!
+//! // SAFETY, by duty. 1 to 4, 7: the pages are zeroed, aligned to their order, and no one else's
+//! // until they are freed; KHO keeps them where they are. 5, 6: `restore_folio` looks the address
+//! // up among what is preserved, and takes it off the list. 8: nothing here panics. 9: there is one
+//! // KHO.
+//! unsafe impl PreservedAllocator for Kho {
+//!     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
+//!         let ptr = kho::alloc_preserve(size).ok_or(AllocError)?;
+//!         let addr = PhysAddr::new(kho::virt_to_phys(ptr)).ok_or(AllocError)?;
+//!         Ok(PreservedBlock { ptr, addr })
+//!     }
+//!
+//!     unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, _size: usize) {
+//!         kho::unpreserve_free(ptr);
+//!     }
+//!
+//!     fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
+//!         let ptr = kho::restore_folio(addr.get())?;
+//!         if kho::folio_size(ptr) == size {
+//!             return Some(ptr);
+//!         }
+//!         kho::unrestore(ptr);
+//!         None
+//!     }
+//!
+//!     unsafe fn unrestore(&self, ptr: NonNull<u8>, _size: usize) {
+//!         kho::unrestore(ptr);
+//!     }
+//!
+//!     unsafe fn restore_free(&self, ptr: NonNull<u8>, _size: usize) {
+//!         kho::restore_free(ptr);
+//!     }
+//! }
+//!
+//! static FILES: kho_block::SharedBlockSet<u64, Kho> = kho_block::SharedBlockSet::new(BlockSet::new(Kho));
+//! ```
+//!
+//! # When the kexec comes early
+//!
+//! A panic of the old kernel may start the new one in the middle of a save. At every instant the
+//! chain in memory is valid and holds a prefix of what was pushed: an entry is written before the
+//! `count` that covers it, a block is zeroed before the link that reaches it, a block is unlinked
+//! before it is freed, and an entry is un-counted before it is zeroed. The order is that of the
+//! instructions of the CPU that writes, which is the order that counts once the other CPUs have been
+//! stopped. A 32-bit processor without 64-bit stores writes a link in two halves; only a link above
+//! 4 GiB shows it.
+//!
+//! Entries lent by [`push_zeroed`](Writer::push_zeroed), [`get_mut`](BlockSet::get_mut),
+//! [`iter_mut`](BlockSet::iter_mut) and [`blocks_mut`](BlockSet::blocks_mut) are counted already:
+//! what is half written through them is half written in the chain.
+//!
+//! # The mock
+//!
+//! With the feature `mock`, `kho_block::mock::Mock` is a machine on your host: physical memory,
+//! reboots, refused allocations, damage, and a report of what went wrong. The examples here run on
+//! it, and so can the tests of your kernel:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! kho-block = { version = "0.1", features = ["mock"] }
+//! ```
+//!
+//! # From C
+//!
+//! The C code was posted as `luo_block.c` (its names start with `luo_block_`) and merged as
+//! `kho_block.c` (`kho_block_set_`). What its operations are here:
+//!
+//! | C, as posted | C, as merged | here |
+//! |---|---|---|
+//! | `luo_block_grow(bs, n)` makes room for `n + 1` | `kho_block_set_grow(bs, n)` for `n` | [`grow(n + 1)`](BlockSet::grow); [`grow(n)`](BlockSet::grow) |
+//! | shrink | shrink | [`shrink`](BlockSet::shrink); before a handover, [`publish`](BlockSet::publish) |
+//! | restore | restore | [`restore`](BlockSet::restore) |
+//! | destroy | destroy | [`destroy`](BlockSet::destroy), `Drop` |
+//! | iterator: reserve and write an entry | the same | [`writer`](BlockSet::writer), [`Writer::push`], [`Writer::push_zeroed`] |
+//! | iterator: read the next entry | the same | [`iter`](BlockSet::iter), [`cursor`](BlockSet::cursor) |
+//! | iterator: step back | the same | [`Writer::prev`], [`Cursor::prev`] |
+//! | `luo_block_it_finalize` stores the count | none | none: each count is stored as soon as it holds |
+//! | `kho_alloc_preserve`, `kho_unpreserve_free`, `kho_restore_folio`, `kho_restore_free` | the same | [`PreservedAllocator`] |
+//!
+//! Where the behaviour differs, it does so on purpose:
+//!
+//! - The two C versions give `grow` its argument in different units; here it is the number of
+//!   entries, as in `kho_block_set_grow`.
+//! - A chain with an empty block makes Linux mainline panic. Here it is accepted, or refused with an
+//!   error by [`RestoreChecks::NO_EMPTY_BLOCKS`], and never handed over.
+//! - C looks for a cycle with two pointers and then walks the chain again to restore it. Here a block
+//!   can be claimed only once, so the one walk that restores finds the cycle too.
+//! - Walking backwards goes over the entries that each block counts, never over its capacity.
+//!
+//! # Features
+//!
+//! - `spin` (default): `SharedBlockSet`, a set behind `spin::RwLock`.
+//! - `mock`: the module `mock` and `BlockSet::audit`; links `std`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

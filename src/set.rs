@@ -28,7 +28,7 @@ use crate::starts::Starts;
 /// 3. `starts` knows where the entries of each block up to `tail` start.
 /// 4. An outgoing set is dense (every block before `tail` is full), and its unused bytes are zero.
 ///
-/// [`audit`](Self::audit) checks them, with the feature `mock`.
+/// `audit`, with the feature `mock`, checks them.
 ///
 /// # Examples
 ///
