@@ -87,6 +87,10 @@ pub unsafe trait PreservedAllocator {
     /// Takes back a block from [`alloc_preserve`](Self::alloc_preserve): it is no longer preserved,
     /// and free. In KHO: `kho_unpreserve_free`.
     ///
+    /// # Guarantees
+    ///
+    /// The next kernel's `restore` refuses the address, unless it is preserved anew.
+    ///
     /// # Safety
     ///
     /// 1. `ptr` came from `alloc_preserve(size)` of this allocator, with this `size`.
@@ -105,6 +109,10 @@ pub unsafe trait PreservedAllocator {
     /// Gives a claim back: the block stays preserved and can be claimed again. KHO has no such call;
     /// an implementation forgets that it handed the block out.
     ///
+    /// # Guarantees
+    ///
+    /// The block's bytes are as the caller left them, and `restore` lends them again.
+    ///
     /// # Safety
     ///
     /// 1. `ptr` came from `restore(_, size)` of this allocator, with this `size`.
@@ -112,6 +120,10 @@ pub unsafe trait PreservedAllocator {
     unsafe fn unrestore(&self, ptr: NonNull<u8>, size: usize);
 
     /// Frees a claimed block. In KHO: `kho_restore_free`.
+    ///
+    /// # Guarantees
+    ///
+    /// `restore` refuses the address from here on.
     ///
     /// # Safety
     ///

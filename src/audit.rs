@@ -72,7 +72,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
             sound(number, PhysAddr::new(next).is_some() == (number < last), "1: the last ends it")?;
             sound(number, count <= to_wire(Self::CAPACITY_PER_BLOCK), "2: the count fits")?;
             sound(number, number <= self.tail || count == 0, "2: empty after `tail`")?;
-            sound(number, number > self.tail || self.starts.of(number) == sum, "3: the start")?;
+            sound(number, number > self.tail || self.start_of(number) == sum, "3: the start")?;
             if !O::INCOMING {
                 sound(number, number >= self.tail || block.is_full(), "4: full before `tail`")?;
                 let zero = block.bytes_behind(block.count()).iter().all(|&byte| byte == 0);

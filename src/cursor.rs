@@ -255,7 +255,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use]
     pub fn position(&self) -> usize {
-        self.starts.of(self.block).saturating_add(self.slot)
+        self.starts.of(self.block, Block::<T, BLOCK_SIZE>::CAPACITY).saturating_add(self.slot)
     }
 
     /// Moves so that `position` entries are behind the cursor. `false`, and no move, if the set has
@@ -279,7 +279,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
             None => return false,
             Some(0) => *self = end,
             Some(_) => {
-                let (block, slot) = self.starts.locate(position);
+                let (block, slot) = self.starts.locate(position, Block::<T, BLOCK_SIZE>::CAPACITY);
                 self.enter(block);
                 self.slot = slot;
             }

@@ -33,22 +33,27 @@ const_assert_eq!(offset_of!(Header, count), offset_of!(BlockHeader, count));
 
 impl Header {
     /// Both words as they are now.
+    #[inline]
     pub(crate) fn read(&self) -> BlockHeader {
         BlockHeader { next: self.next.load(), count: self.count.load() }
     }
 
+    #[inline]
     pub(crate) fn next(&self) -> Option<PhysAddr> {
         PhysAddr::new(self.next.load())
     }
 
+    #[inline]
     pub(crate) fn count(&self) -> u64 {
         self.count.load()
     }
 
+    #[inline]
     pub(crate) fn set_next(&self, next: Option<PhysAddr>) {
         self.next.store(PhysAddr::to_wire(next));
     }
 
+    #[inline]
     pub(crate) fn set_count(&self, count: u64) {
         self.count.store(count);
     }
@@ -61,10 +66,12 @@ struct Word(AtomicU64);
 
 #[cfg(target_has_atomic = "64")]
 impl Word {
+    #[inline]
     fn load(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
+    #[inline]
     fn store(&self, value: u64) {
         compiler_fence(Release);
         self.0.store(value, Release);
@@ -82,12 +89,14 @@ struct Word([AtomicU32; 2]);
 
 #[cfg(not(target_has_atomic = "64"))]
 impl Word {
+    #[inline]
     fn load(&self) -> u64 {
         let [a, b] = &self.0;
         let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };
         (u64::from(high.load(Relaxed)) << 32) | u64::from(low.load(Relaxed))
     }
 
+    #[inline]
     fn store(&self, value: u64) {
         let [a, b] = &self.0;
         let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };

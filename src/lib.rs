@@ -249,3 +249,8 @@ pub use crate::restore::RestoreChecks;
 pub use crate::set::{BlockSet, IncomingSet};
 #[cfg(feature = "spin")]
 pub use crate::sync::SharedBlockSet;
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -27,7 +27,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     #[must_use]
     pub const fn new(alloc: A) -> Self {
         // INVARIANT: 1 to 4 hold of a set without blocks.
-        Self { chain: Chain::new(alloc), starts: Starts::dense(Self::CAPACITY_PER_BLOCK), tail: 0 }
+        Self { chain: Chain::new(alloc), starts: Starts::dense(), tail: 0 }
     }
 
     /// Makes room for `count` entries in all, those in the set included: adds as many blocks as that

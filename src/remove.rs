@@ -40,8 +40,9 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn truncate(&mut self, len: usize) {
-        while let Some(block) = self.chain.blocks_mut().get_mut(self.tail) {
-            let start = self.starts.of(self.tail);
+        loop {
+            let start = self.start_of(self.tail);
+            let Some(block) = self.chain.blocks_mut().get_mut(self.tail) else { break };
             block.truncate(len.saturating_sub(start));
             if start < len || self.tail == 0 {
                 break;

@@ -117,8 +117,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         checks: RestoreChecks,
     ) -> Result<Self, RestoreError> {
         // INVARIANT: 1 to 3 hold of a set without blocks; 4 is not about incoming ones.
-        let starts = Starts::dense(Self::CAPACITY_PER_BLOCK);
-        let mut set = Self { chain: Chain::new(alloc), starts, tail: 0 };
+        let mut set = Self { chain: Chain::new(alloc), starts: Starts::dense(), tail: 0 };
         match set.walk(head, checks) {
             Ok(()) => Ok(set),
             Err(error) => {
@@ -171,7 +170,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
                 }
             }
             // INVARIANT: 3. `entries` precede this block.
-            if self.starts.note(block, entries, count > 0).is_err() {
+            if self.starts.note(block, entries, count > 0, capacity).is_err() {
                 return refuse(RestoreErrorKind::OutOfMemory);
             }
             if count > 0 {

@@ -98,7 +98,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     #[must_use]
     pub fn len(&self) -> usize {
         match self.chain.blocks().get(self.tail) {
-            Some(block) => self.starts.of(self.tail).saturating_add(block.count()),
+            Some(block) => self.start_of(self.tail).saturating_add(block.count()),
             None => 0,
         }
     }
@@ -156,9 +156,14 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         if index >= self.len() {
             return None;
         }
-        let (block, slot) = self.starts.locate(index);
+        let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
         let offset = HEADER_SIZE.saturating_add(slot.saturating_mul(size_of::<T>()));
         self.block_addr(block)?.checked_add(to_wire(offset))
+    }
+
+    /// How many entries precede those of `block`, which is not after `tail`.
+    pub(crate) fn start_of(&self, block: usize) -> usize {
+        self.starts.of(block, Self::CAPACITY_PER_BLOCK)
     }
 
     /// The address of a block: the link of its predecessor.
@@ -189,7 +194,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         if index >= self.len() {
             return None;
         }
-        let (block, slot) = self.starts.locate(index);
+        let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
         self.chain.blocks().get(block)?.slots().get(slot)
     }
 
@@ -211,7 +216,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         if index >= self.len() {
             return None;
         }
-        let (block, slot) = self.starts.locate(index);
+        let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
         self.chain.blocks_mut().get_mut(block)?.parts_mut().1.get_mut(slot)
     }
 

@@ -120,6 +120,7 @@ struct Room<'a> {
 }
 
 impl Drop for Room<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.written > 0 {
             self.header.set_count(to_wire(self.counted.saturating_add(self.written)));

@@ -11,6 +11,8 @@ use alloc::vec::Vec;
 /// wrote is. Then nothing is stored. Otherwise, which only restored sets can be, the sums of the
 /// counts are, and are searched in O(log blocks).
 ///
+/// The set passes in its constant `capacity`, the entries of a full block, always the same.
+///
 /// # Invariants
 ///
 /// 1. `sums` is empty if the set is dense, and otherwise as long as there are blocks.
@@ -18,34 +20,40 @@ use alloc::vec::Vec;
 ///    emptied since, not below it.
 #[derive(Debug)]
 pub(crate) struct Starts {
-    capacity: usize,
     sums: Vec<usize>,
 }
 
 impl Starts {
-    /// For blocks of `capacity` entries, all full but the last in use.
-    pub(crate) const fn dense(capacity: usize) -> Self {
+    /// For blocks that are all full but the last in use.
+    pub(crate) const fn dense() -> Self {
         // INVARIANT: 1 and 2 hold of a set without blocks.
-        Self { capacity, sums: Vec::new() }
+        Self { sums: Vec::new() }
     }
 
     /// The index of the first entry of `block`.
-    pub(crate) fn of(&self, block: usize) -> usize {
+    #[inline]
+    pub(crate) fn of(&self, block: usize, capacity: usize) -> usize {
         match self.sums.get(block) {
             Some(&sum) => sum,
-            None => block.saturating_mul(self.capacity),
+            None => block.saturating_mul(capacity),
         }
     }
 
     /// The block and slot of entry `index`, which must be in use.
-    pub(crate) fn locate(&self, index: usize) -> (usize, usize) {
-        let block = if self.sums.is_empty() {
-            index.checked_div(self.capacity).unwrap_or_default()
-        } else {
-            // Of the blocks that start here, the last is the one that is not empty.
-            self.sums.partition_point(|&sum| sum <= index).saturating_sub(1)
-        };
-        (block, index.saturating_sub(self.of(block)))
+    #[inline]
+    pub(crate) fn locate(&self, index: usize, capacity: usize) -> (usize, usize) {
+        match (index.checked_div(capacity), index.checked_rem(capacity)) {
+            (Some(block), Some(slot)) if self.sums.is_empty() => (block, slot),
+            _ => self.search(index),
+        }
+    }
+
+    /// [`locate`](Self::locate) in a set that is not dense.
+    fn search(&self, index: usize) -> (usize, usize) {
+        // Of the blocks that start here, the last is the one that is not empty.
+        let block = self.sums.partition_point(|&sum| sum <= index).saturating_sub(1);
+        let start = self.sums.get(block).copied().unwrap_or_default();
+        (block, index.saturating_sub(start))
     }
 
     /// Takes note of a restored block: the next one, before which there are `sum` entries in
@@ -59,13 +67,13 @@ impl Starts {
         block: usize,
         sum: usize,
         in_use: bool,
+        capacity: usize,
     ) -> Result<(), TryReserveError> {
         if !self.sums.is_empty() {
             self.sums.try_reserve(1)?;
             // INVARIANT: 1 and 2. one more block, and the caller's count of what precedes it.
             self.sums.push(sum);
-        } else if in_use && sum < self.of(block) {
-            let capacity = self.capacity;
+        } else if in_use && sum < self.of(block, capacity) {
             self.sums.try_reserve(block.saturating_add(1))?;
             // INVARIANT: 1. one for each block so far. 2. up to the first block that was not full,
             // `b * capacity` entries precede block `b`; after it there were only empty ones so far.
@@ -88,10 +96,10 @@ mod tests {
 
     /// What a walk over blocks with these counts takes note of.
     fn noted(counts: &[usize]) -> Starts {
-        let mut starts = Starts::dense(3);
+        let mut starts = Starts::dense();
         let mut sum = 0;
         for (block, &count) in counts.iter().enumerate() {
-            starts.note(block, sum, count > 0).unwrap();
+            starts.note(block, sum, count > 0, 3).unwrap();
             sum += count;
         }
         starts
@@ -111,7 +119,7 @@ mod tests {
             assert_eq!(starts.sums.len(), counts.len());
             let places = counts.iter().enumerate().flat_map(|(b, &n)| (0..n).map(move |s| (b, s)));
             for (index, place) in places.enumerate() {
-                assert_eq!(starts.locate(index), place, "entry {index} of {counts:?}");
+                assert_eq!(starts.locate(index, 3), place, "entry {index} of {counts:?}");
             }
         }
     }
