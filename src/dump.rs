@@ -6,11 +6,12 @@ use core::fmt;
 
 use crate::abi::BlockHeader;
 use crate::allocator::PreservedAllocator;
-use crate::cursor::{Cursor, Writer};
+use crate::cursor::Cursor;
 use crate::entry::Entry;
 use crate::iter::{Blocks, BlocksMut, Iter, IterMut};
 use crate::origin::Origin;
 use crate::set::BlockSet;
+use crate::writer::Writer;
 
 impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     BlockSet<T, A, O, BLOCK_SIZE>

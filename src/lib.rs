@@ -225,6 +225,7 @@ mod slots;
 mod starts;
 #[cfg(feature = "spin")]
 mod sync;
+mod writer;
 
 pub use zerocopy;
 
@@ -236,7 +237,7 @@ pub use crate::addr::PhysAddr;
 pub use crate::allocator::{AllocError, PreservedAllocator, PreservedBlock};
 #[cfg(feature = "mock")]
 pub use crate::audit::AuditError;
-pub use crate::cursor::{Cursor, Writer};
+pub use crate::cursor::Cursor;
 pub use crate::descriptor::{Descriptor, DescriptorFlags};
 pub use crate::entry::Entry;
 pub use crate::error::{
@@ -249,6 +250,7 @@ pub use crate::restore::RestoreChecks;
 pub use crate::set::{BlockSet, IncomingSet};
 #[cfg(feature = "spin")]
 pub use crate::sync::SharedBlockSet;
+pub use crate::writer::Writer;
 
 /// The example of the README.
 #[cfg(doctest)]

@@ -6,12 +6,12 @@ use crate::abi::MAX_BLOCKS;
 use crate::addr::PhysAddr;
 use crate::allocator::PreservedAllocator;
 use crate::block::Chain;
-use crate::cursor::Writer;
 use crate::entry::Entry;
 use crate::error::{GrowError, GrowErrorKind, PushError};
 use crate::origin::Outgoing;
 use crate::set::BlockSet;
 use crate::starts::Starts;
+use crate::writer::Writer;
 
 impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     BlockSet<T, A, Outgoing, BLOCK_SIZE>

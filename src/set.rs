@@ -6,11 +6,12 @@ use crate::abi::{DEFAULT_BLOCK_SIZE, HEADER_SIZE, MAX_BLOCKS, to_wire};
 use crate::addr::PhysAddr;
 use crate::allocator::PreservedAllocator;
 use crate::block::{Block, Chain};
-use crate::cursor::{Cursor, Writer};
+use crate::cursor::Cursor;
 use crate::entry::Entry;
 use crate::iter::{Blocks, BlocksMut, Iter, IterMut};
 use crate::origin::{Incoming, Origin, Outgoing};
 use crate::starts::Starts;
+use crate::writer::Writer;
 
 /// Entries of type `T`, kept in a chain of preserved blocks of `BLOCK_SIZE` bytes from `A`.
 ///

@@ -1,0 +1,197 @@
+//! `Writer`: the write cursor at the end of a set.
+
+#![forbid(unsafe_code)]
+
+use crate::block::Block;
+use crate::entry::Entry;
+use crate::error::CapacityError;
+
+/// Appends behind the last entry, in the blocks there are; see
+/// [`BlockSet::writer`](crate::BlockSet::writer).
+///
+/// Each entry is in the chain, counted, when its call returns: there is nothing to finalize, and a
+/// writer that is dropped or forgotten loses nothing.
+///
+/// # Examples
+///
+/// A save that rolls back what it wrote when it cannot write all:
+///
+/// ```
+/// use kho_block::BlockSet;
+/// use kho_block::mock::Mock;
+///
+/// let mem = Mock::new();
+/// let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+/// set.grow(4)?;
+/// let mut writer = set.writer();
+/// let saved = writer.extend(1..=5);
+/// assert_eq!(saved, 4);
+/// for _ in 0..saved {
+///     writer.prev();
+/// }
+/// assert!(set.is_empty());
+/// # Ok::<(), kho_block::GrowError>(())
+/// ```
+pub struct Writer<'a, T, const BLOCK_SIZE: usize> {
+    blocks: &'a mut [Block<T, BLOCK_SIZE>],
+    /// The set's: every block after it is empty, and those before it take no more entries.
+    tail: &'a mut usize,
+}
+
+impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
+    pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], tail: &'a mut usize) -> Self {
+        Self { blocks, tail }
+    }
+
+    /// The block that takes the next entry; `None` if all are full.
+    fn open(&mut self) -> Option<&mut Block<T, BLOCK_SIZE>> {
+        if self.blocks.get(*self.tail)?.is_full() {
+            let next = self.tail.saturating_add(1);
+            if next >= self.blocks.len() {
+                return None;
+            }
+            // INVARIANT: the block before the new tail is full.
+            *self.tail = next;
+        }
+        self.blocks.get_mut(*self.tail)
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Errors
+    ///
+    /// The entry, if every block is full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _, _, 32>::new(&mem); // two entries to a block
+    /// set.grow(2)?;
+    /// let mut writer = set.writer();
+    /// assert_eq!((writer.push(2), writer.push(3), writer.push(5)), (Ok(()), Ok(()), Err(5)));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn push(&mut self, entry: T) -> Result<(), T> {
+        match self.open() {
+            Some(block) => block.push(entry),
+            None => Err(entry),
+        }
+    }
+
+    /// Appends an entry of zeros, to be filled in place; `None` if every block is full.
+    ///
+    /// The entry is in the chain already: a kexec in the middle of filling it hands over half of it.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<[u64; 8], _>::new(&mem);
+    /// set.grow(1)?;
+    /// set.writer().push_zeroed().unwrap()[3] = 7;
+    /// assert_eq!(set.get(0), Some(&[0, 0, 0, 7, 0, 0, 0, 0]));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    #[must_use = "the entry of zeros is appended, and this is the place to fill it"]
+    pub fn push_zeroed(&mut self) -> Option<&mut T> {
+        self.open()?.push_zeroed()
+    }
+
+    /// Appends copies of all `entries`, or of none: a copy for each block.
+    ///
+    /// # Errors
+    ///
+    /// [`CapacityError`] if the blocks have no room for all of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+    /// set.grow(2)?;
+    /// assert!(set.writer().extend_from_slice(&[2, 3, 5]).is_err());
+    /// assert!(set.writer().extend_from_slice(&[2, 3]).is_ok());
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn extend_from_slice(&mut self, entries: &[T]) -> Result<(), CapacityError> {
+        let available = self.available();
+        if entries.len() > available {
+            return Err(CapacityError { wanted: entries.len(), available });
+        }
+        self.fill(entries);
+        Ok(())
+    }
+
+    /// Appends what `entries` yields, until the blocks are full or there is no more; returns how
+    /// many.
+    ///
+    /// Takes no entry that it has no room for: what an iterator passed by `&mut` has not yielded is
+    /// there to be saved elsewhere. Counts are published once a block, also if the iterator panics.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+    /// set.grow(2)?;
+    /// let mut entries = 1..=5;
+    /// assert_eq!(set.writer().extend(&mut entries), 2);
+    /// assert_eq!(entries, 3..=5);
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn extend<I: IntoIterator<Item = T>>(&mut self, entries: I) -> usize {
+        let mut entries = entries.into_iter();
+        let mut total: usize = 0;
+        while let Some(block) = self.open() {
+            total = total.saturating_add(block.extend(&mut entries));
+            if !block.is_full() {
+                break;
+            }
+        }
+        total
+    }
+
+    /// Steps back over the last entry: removes it from the set, zeroes its slot and returns it.
+    /// `None` if the set is empty.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.push(2)?;
+    /// let mut writer = set.writer();
+    /// assert_eq!((writer.prev(), writer.prev()), (Some(2), None));
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    pub fn prev(&mut self) -> Option<T> {
+        loop {
+            let block = self.blocks.get_mut(*self.tail)?;
+            if let Some(entry) = block.pop() {
+                return Some(entry);
+            }
+            // INVARIANT: the block at the old tail is empty, as those after it are.
+            *self.tail = self.tail.checked_sub(1)?;
+        }
+    }
+
+    /// Slots that are left.
+    pub(crate) fn available(&self) -> usize {
+        let capacity = Block::<T, BLOCK_SIZE>::CAPACITY;
+        match self.blocks.get(*self.tail..) {
+            Some([tail, empty @ ..]) => {
+                let free = capacity.saturating_sub(tail.count());
+                empty.len().saturating_mul(capacity).saturating_add(free)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Appends copies of `entries` until the blocks are full or there is no more.
+    pub(crate) fn fill(&mut self, mut entries: &[T]) {
+        while !entries.is_empty() {
+            let Some(block) = self.open() else { break };
+            entries = block.extend_from_slice(entries);
+        }
+    }
+}
