@@ -64,8 +64,8 @@ impl core::error::Error for AllocError {}
 /// 3. *Aligned.* Pointer and physical address of a block are multiples of `size`, and the block
 ///    ends within the address space.
 /// 4. *Zeroed.* Every byte of a block from `alloc_preserve` is zero.
-/// 5. *Once.* `restore` lends a block only if the previous kernel preserved one of exactly this size
-///    at exactly this address, and not while it is lent.
+/// 5. *Once.* `restore` lends a block only if the previous kernel preserved one of exactly this
+///    size at exactly this address, and not while it is lent.
 /// 6. *Total.* `restore` takes any address, and dereferences none that it does not know.
 /// 7. *Found again.* The address from `alloc_preserve` is the one by which the next kernel's
 ///    `restore` finds the block, with the bytes that were last written.
@@ -101,13 +101,13 @@ pub unsafe trait PreservedAllocator {
     ///
     /// # Guarantees
     ///
-    /// The block is lent to the caller by duties 1 to 3, its bytes as the previous kernel left them.
-    /// `None` for any address that is not the start of a preserved, unclaimed block of `size` bytes
-    /// (duties 5 and 6).
+    /// The block is lent to the caller by duties 1 to 3, its bytes as the previous kernel left
+    /// them. `None` for any address that is not the start of a preserved, unclaimed block of
+    /// `size` bytes (duties 5 and 6).
     fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>>;
 
-    /// Gives a claim back: the block stays preserved and can be claimed again. KHO has no such call;
-    /// an implementation forgets that it handed the block out.
+    /// Gives a claim back: the block stays preserved and can be claimed again. KHO has no such
+    /// call; an implementation forgets that it handed the block out.
     ///
     /// # Guarantees
     ///

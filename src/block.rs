@@ -1,9 +1,9 @@
 //! Blocks: one, as a header and slots, and the chain of them that a set owns.
 //!
 //! This is the core, and the only module that follows a pointer into preserved memory. What it
-//! hands out is safe: every slot of a lent block is an initialised `T`, since any bytes are one, and
-//! a count is never believed beyond the capacity. So even a header that changes behind the set's
-//! back leads to wrong entries at worst, never out of the block.
+//! hands out is safe: every slot of a lent block is an initialised `T`, since any bytes are one,
+//! and a count is never believed beyond the capacity. So even a header that changes behind the
+//! set's back leads to wrong entries at worst, never out of the block.
 
 #![expect(unsafe_code, reason = "dereferences lent blocks and gives them back to the allocator")]
 
@@ -32,8 +32,8 @@ pub(crate) struct Block<T, const BLOCK_SIZE: usize> {
     entries: PhantomData<T>,
 }
 
-// SAFETY: a block is the `T`s in it: by invariant 1 it is exclusively the holder's, and a lent block
-// is valid on every thread.
+// SAFETY: a block is the `T`s in it: by invariant 1 it is exclusively the holder's, and a lent
+// block is valid on every thread.
 unsafe impl<T: Send, const BLOCK_SIZE: usize> Send for Block<T, BLOCK_SIZE> {}
 // SAFETY: as above; what `&self` reaches is `&T`s and the header's atomics.
 unsafe impl<T: Sync, const BLOCK_SIZE: usize> Sync for Block<T, BLOCK_SIZE> {}
@@ -69,7 +69,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     /// Every slot, in use or not.
     pub(crate) fn slots(&self) -> &[T] {
         // SAFETY: by invariants 1 and 2, `CAPACITY` slots fit into the valid, initialised block
-        // behind its header, are aligned for `T`, and any bytes are a `T`. `&self` excludes writers.
+        // behind its header, are aligned for `T`, and any bytes are a `T`. `&self` excludes
+        // writers.
         unsafe { slice::from_raw_parts(self.first_slot(), Self::CAPACITY) }
     }
 
@@ -78,7 +79,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         let first = self.first_slot();
         // SAFETY: as in `header`; the slots, borrowed below, do not overlap it.
         let header = unsafe { self.base.as_ref() };
-        // SAFETY: as in `slots`; `&mut self` borrows the block's only holder, which excludes readers.
+        // SAFETY: as in `slots`; `&mut self` borrows the block's only holder, which excludes
+        // readers.
         let slots = unsafe { slice::from_raw_parts_mut(first, Self::CAPACITY) };
         (header, slots)
     }
@@ -98,8 +100,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
 ///
 /// # Invariants
 ///
-/// 1. Each block was lent by `alloc`: by `alloc_preserve` if `O` is [`Outgoing`], by `restore` if it
-///    is [`Incoming`]. Only this module adds, removes or reorders blocks.
+/// 1. Each block was lent by `alloc`: by `alloc_preserve` if `O` is [`Outgoing`], by `restore` if
+///    it is [`Incoming`]. Only this module adds, removes or reorders blocks.
 /// 2. `head` is the address of the first block, `None` if there is none.
 /// 3. The `next` of each block is the address of the one that follows it. That of the last is
 ///    `None`; a chain that is being restored has not followed it yet.
@@ -176,10 +178,12 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     fn free(&self, block: Block<T, BLOCK_SIZE>) {
         let ptr = block.base.cast();
         if O::INCOMING {
-            // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only one.
+            // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only
+            // one.
             unsafe { self.alloc.restore_free(ptr, BLOCK_SIZE) }
         } else {
-            // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only one.
+            // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only
+            // one.
             unsafe { self.alloc.unpreserve_free(ptr, BLOCK_SIZE) }
         }
     }
@@ -227,7 +231,8 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Incom
     pub(crate) fn release(&mut self) -> Option<PhysAddr> {
         // INVARIANT: 1 holds of fewer blocks.
         while let Some(block) = self.blocks.pop() {
-            // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only one.
+            // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only
+            // one.
             unsafe { self.alloc.unrestore(block.base.cast(), BLOCK_SIZE) }
         }
         // INVARIANT: 2 and 3 hold of no blocks.

@@ -1,10 +1,10 @@
 //! Chains of fixed-size records in preserved memory, handed from one kernel to the next by kexec.
 //!
 //! A host replaces its kernel in place: the old one saves what must not be lost, jumps into the new
-//! one by kexec, and the new one finds the state in memory that was left alone. Linux does this with
-//! KHO (kexec handover) and LUO (live update orchestrator), and keeps the records in chains of memory
-//! blocks, linked by physical address. This crate reads and writes the same bytes, for kernels
-//! written in Rust. It needs `core`, `alloc`, and one trait from you.
+//! one by kexec, and the new one finds the state in memory that was left alone. Linux does this
+//! with KHO (kexec handover) and LUO (live update orchestrator), and keeps the records in chains of
+//! memory blocks, linked by physical address. This crate reads and writes the same bytes, for
+//! kernels written in Rust. It needs `core`, `alloc`, and one trait from you.
 //!
 //! # The bytes
 //!
@@ -143,9 +143,9 @@
 //! chain in memory is valid and holds a prefix of what was pushed: an entry is written before the
 //! `count` that covers it, a block is zeroed before the link that reaches it, a block is unlinked
 //! before it is freed, and an entry is un-counted before it is zeroed. The order is that of the
-//! instructions of the CPU that writes, which is the order that counts once the other CPUs have been
-//! stopped. A 32-bit processor without 64-bit stores writes a link in two halves; only a link above
-//! 4 GiB shows it.
+//! instructions of the CPU that writes, which is the order that counts once the other CPUs have
+//! been stopped. A 32-bit processor without 64-bit stores writes a link in two halves; only a link
+//! above 4 GiB shows it.
 //!
 //! Entries lent by [`push_zeroed`](Writer::push_zeroed), [`get_mut`](BlockSet::get_mut),
 //! [`iter_mut`](BlockSet::iter_mut) and [`blocks_mut`](BlockSet::blocks_mut) are counted already:
@@ -183,10 +183,10 @@
 //!
 //! - The two C versions give `grow` its argument in different units; here it is the number of
 //!   entries, as in `kho_block_set_grow`.
-//! - A chain with an empty block makes Linux mainline panic. Here it is accepted, or refused with an
-//!   error by [`RestoreChecks::NO_EMPTY_BLOCKS`], and never handed over.
-//! - C looks for a cycle with two pointers and then walks the chain again to restore it. Here a block
-//!   can be claimed only once, so the one walk that restores finds the cycle too.
+//! - A chain with an empty block makes Linux mainline panic. Here it is accepted, or refused with
+//!   an error by [`RestoreChecks::NO_EMPTY_BLOCKS`], and never handed over.
+//! - C looks for a cycle with two pointers and then walks the chain again to restore it. Here a
+//!   block can be claimed only once, so the one walk that restores finds the cycle too.
 //! - Walking backwards goes over the entries that each block counts, never over its capacity.
 //!
 //! # Features

@@ -1,7 +1,7 @@
 //! Physical memory and reboots, on a host: how a kernel tests its live update.
 //!
-//! A [`Mock`] is a machine. Sets take their blocks from it, [`reboot`](Mock::reboot) starts the next
-//! kernel, and what the sets left is there to be restored:
+//! A [`Mock`] is a machine. Sets take their blocks from it, [`reboot`](Mock::reboot) starts the
+//! next kernel, and what the sets left is there to be restored:
 //!
 //! ```
 //! use kho_block::mock::Mock;
@@ -21,8 +21,8 @@
 //!
 //! Physical addresses start at 4 GiB and are no pointers; a table leads from one to the other, so
 //! that tests run under Miri with strict provenance. The machine runs [out of
-//! memory](Mock::refuse_after) on request, lets a test [damage](Mock::write) any byte, poisons what is
-//! freed, counts calls, and reports misuse. What changes memory behind a set's back takes
+//! memory](Mock::refuse_after) on request, lets a test [damage](Mock::write) any byte, poisons what
+//! is freed, counts calls, and reports misuse. What changes memory behind a set's back takes
 //! `&mut self`: the borrow checker sees to it that no set is alive then.
 //!
 //! Unsafe is open here to implement the allocator's trait.
@@ -157,8 +157,8 @@ impl Mock {
         self.machine().reboot();
     }
 
-    /// Adds a block with these bytes, as if the previous kernel had left it at `addr`: for images of
-    /// other origin.
+    /// Adds a block with these bytes, as if the previous kernel had left it at `addr`: for images
+    /// of other origin.
     ///
     /// # Panics
     ///
@@ -233,12 +233,13 @@ impl Mock {
 }
 
 // SAFETY:
-// 1, 2. A block is lent from memory that the machine owns, and keeps until it is dropped or rebooted,
-//       both of which take the machine from everyone else. Until then only `&mut self` touches it.
+// 1, 2. A block is lent from memory that the machine owns, and keeps until it is dropped or
+// rebooted,       both of which take the machine from everyone else. Until then only `&mut self`
+// touches it.
 // 3. `add` checks the address, and `Memory` is aligned to its size.
 // 4. `Memory::zeroed`.
-// 5. `restore` hands out only what is `Left`, which makes it `Claimed`; `Left` is what `reboot` made
-//    of `Outgoing`, or `leave` of bytes.
+// 5. `restore` hands out only what is `Left`, which makes it `Claimed`; `Left` is what `reboot`
+//    made of `Outgoing`, or `leave` of bytes.
 // 6. An address is looked up, never followed.
 // 7. `reboot` keeps address and memory together.
 // 8. Only a test that places blocks on top of each other, or a host without memory, sees a panic,

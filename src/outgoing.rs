@@ -30,11 +30,11 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         Self { chain: Chain::new(alloc), starts: Starts::dense(), tail: 0 }
     }
 
-    /// Makes room for `count` entries in all, those in the set included: adds as many blocks as that
-    /// takes, or none.
+    /// Makes room for `count` entries in all, those in the set included: adds as many blocks as
+    /// that takes, or none.
     ///
-    /// Costs an allocation of `BLOCK_SIZE` bytes for each block. A kexec on the way hands over blocks
-    /// without entries.
+    /// Costs an allocation of `BLOCK_SIZE` bytes for each block. A kexec on the way hands over
+    /// blocks without entries.
     ///
     /// # Errors
     ///
@@ -123,8 +123,8 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         Ok(())
     }
 
-    /// A write cursor behind the last entry. It appends to the blocks there are and never allocates,
-    /// so a save that must not fail grows first.
+    /// A write cursor behind the last entry. It appends to the blocks there are and never
+    /// allocates, so a save that must not fail grows first.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};

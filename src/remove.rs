@@ -117,8 +117,8 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
 
     /// Frees all blocks but the first `blocks`.
     fn keep_blocks(&mut self, blocks: usize) {
-        // INVARIANT: 1. the chain unlinks what it frees. 2 and 3. `tail` stays a block or becomes 0,
-        // and the blocks up to it keep their starts.
+        // INVARIANT: 1. the chain unlinks what it frees. 2 and 3. `tail` stays a block or becomes
+        // 0, and the blocks up to it keep their starts.
         self.chain.truncate(blocks);
         self.starts.truncate(blocks);
         self.tail = self.tail.min(blocks.saturating_sub(1));

@@ -82,7 +82,8 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 
     /// Appends an entry of zeros, to be filled in place; `None` if every block is full.
     ///
-    /// The entry is in the chain already: a kexec in the middle of filling it hands over half of it.
+    /// The entry is in the chain already: a kexec in the middle of filling it hands over half of
+    /// it.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};

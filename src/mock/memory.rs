@@ -14,8 +14,8 @@ use std::alloc::{alloc_zeroed, dealloc};
 ///
 /// # Invariants
 ///
-/// 1. `ptr` came from the host's allocator for `size` bytes aligned to `size`, and is freed by `drop`
-///    alone.
+/// 1. `ptr` came from the host's allocator for `size` bytes aligned to `size`, and is freed by
+///    `drop` alone.
 /// 2. All bytes are initialised.
 pub(super) struct Memory {
     pub(super) ptr: NonNull<u8>,
@@ -37,16 +37,17 @@ impl Memory {
 
     /// Copies `len` bytes from `offset`, which lie within the memory.
     pub(super) fn read(&self, offset: usize, len: usize) -> Vec<u8> {
-        // SAFETY: `size` initialised bytes (invariants 1 and 2). No set uses them now: of a lent block
-        // only `&mut Mock` reads.
+        // SAFETY: `size` initialised bytes (invariants 1 and 2). No set uses them now: of a lent
+        // block only `&mut Mock` reads.
         let bytes = unsafe { slice::from_raw_parts(self.ptr.as_ptr(), self.size) };
         bytes.iter().skip(offset).take(len).copied().collect()
     }
 
     /// Overwrites the bytes from `offset`, as many as lie within the memory.
     pub(super) fn write(&self, offset: usize, new: &[u8]) {
-        // SAFETY: `size` initialised bytes (invariants 1 and 2). No set uses them now: of a lent block
-        // only `&mut Mock` writes, and one that is freed or new is the machine's alone.
+        // SAFETY: `size` initialised bytes (invariants 1 and 2). No set uses them now: of a lent
+        // block only `&mut Mock` writes, and one that is freed or new is the machine's
+        // alone.
         let bytes = unsafe { slice::from_raw_parts_mut(self.ptr.as_ptr(), self.size) };
         bytes.iter_mut().skip(offset).zip(new).for_each(|(byte, new)| *byte = *new);
     }
