@@ -1,0 +1,151 @@
+//! The update itself: sessions and connections into chains, and out of them again.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use kho_block::{BlockSet, IncomingSet, PhysAddr, RestoreChecks};
+
+use crate::memory::Memory;
+use crate::records::{File, Root, SESSIONS, Session, TCP_STREAM, padded};
+use crate::wire::SessionName;
+use crate::{Result, descriptors};
+
+/// All that the server knows: what an update must not lose.
+pub(crate) struct Service {
+    /// Counted from 1.
+    pub(crate) generation: u64,
+    pub(crate) listener: OwnedFd,
+    /// By the number of the descriptor.
+    pub(crate) connections: BTreeMap<u64, Connection>,
+}
+
+/// A client's connection.
+pub(crate) struct Connection {
+    pub(crate) socket: OwnedFd,
+    /// All zeros until the client has named it.
+    pub(crate) session: SessionName,
+    /// Requests answered.
+    pub(crate) counter: u64,
+}
+
+/// What the update that led to this generation was like; all zero in the first.
+#[derive(Default)]
+pub(crate) struct Figures {
+    /// Blocks that were handed over.
+    pub(crate) blocks: usize,
+    /// How long the previous generation took to save, in nanoseconds.
+    pub(crate) save: u64,
+}
+
+impl Service {
+    /// The numbers of the connections, by session.
+    pub(crate) fn sessions(&self) -> BTreeMap<SessionName, Vec<u64>> {
+        let mut sessions = BTreeMap::<_, Vec<_>>::new();
+        for (&number, connection) in &self.connections {
+            sessions.entry(connection.session).or_default().push(number);
+        }
+        sessions
+    }
+}
+
+/// Saves `service` for the next generation, and leaves memory and sockets to it; returns the number
+/// of the memory's descriptor.
+///
+/// Nothing is left before everything is saved: an error on the way frees every block.
+///
+/// # Errors
+///
+/// If there is no memory.
+pub(crate) fn save(memory: Memory, service: Service) -> Result<u64> {
+    let begun = Instant::now();
+    let by_session = service.sessions();
+    let mut sessions = BlockSet::<Session, _>::new(&memory);
+    sessions.grow(by_session.len())?;
+    let mut chains = Vec::new();
+    for (name, numbers) in by_session {
+        let mut files = BlockSet::<File, _>::new(&memory);
+        files.grow(numbers.len())?;
+        for number in numbers {
+            let token = service.connections.get(&number).map_or(0, |saved| saved.counter);
+            files.push(File { compatible: padded(TCP_STREAM), data: number, token })?;
+        }
+        let count = u64::try_from(files.len())?;
+        let files_head = PhysAddr::to_wire(files.publish());
+        sessions.push(Session { name: padded(&name), files: files_head, count })?;
+        chains.push(files);
+    }
+
+    for connection in service.connections.into_values() {
+        descriptors::leave(connection.socket)?;
+    }
+    memory.set_root(&Root {
+        sessions: sessions.descriptor(SESSIONS),
+        generation: service.generation,
+        listener: descriptors::leave(service.listener)?,
+        save: u64::try_from(begun.elapsed().as_nanos())?,
+    })?;
+    // Each head is in the record or root page that names the chain.
+    let _ = sessions.into_head();
+    for files in chains {
+        let _ = files.into_head();
+    }
+    memory.leave()
+}
+
+/// Takes up what [`save`] left in `memory`, and frees the old chains.
+///
+/// # Errors
+///
+/// If what is in memory is damaged, or names a descriptor that is not there.
+pub(crate) fn restore(
+    memory: &Memory,
+    mut inherited: BTreeMap<u64, OwnedFd>,
+) -> Result<(Service, Figures)> {
+    let root = memory.root::<Root>()?;
+    let mut take = |number| {
+        inherited.remove(&number).ok_or_else(|| format!("descriptor {number} was not inherited"))
+    };
+    let mut connections = BTreeMap::new();
+    let mut sessions = IncomingSet::<Session, _>::restore_from(memory, &root.sessions, SESSIONS)?;
+    let mut blocks = sessions.block_count();
+    for session in &sessions {
+        let name = session.name.first_chunk().filter(|name| session.name == padded(*name));
+        let name = *name.ok_or("a session with a foreign name")?;
+        let head = PhysAddr::new(session.files);
+        let mut files = IncomingSet::<File, _>::restore_with(memory, head, RestoreChecks::all())?;
+        if u64::try_from(files.len())? != session.count {
+            return Err(format!("{} files of {} in a session", files.len(), session.count).into());
+        }
+        for &File { compatible, data, token } in &files {
+            if compatible != padded(TCP_STREAM) {
+                return Err("a file of unknown kind in a session".into());
+            }
+            let connection = Connection { socket: take(data)?, session: name, counter: token };
+            connections.insert(data, connection);
+        }
+        blocks = blocks.saturating_add(files.block_count());
+        files.destroy();
+    }
+    sessions.destroy();
+    let lost = memory.in_use();
+    if lost > 0 {
+        return Err(format!("{lost} preserved blocks belong to no chain").into());
+    }
+
+    let generation = root.generation.saturating_add(1);
+    let service = Service { generation, listener: take(root.listener)?, connections };
+    Ok((service, Figures { blocks, save: root.save }))
+}
+
+impl Connection {
+    /// A connection that was accepted just now, and its number.
+    ///
+    /// # Errors
+    ///
+    /// There is none as long as descriptors are not negative.
+    pub(crate) fn new(socket: OwnedFd) -> Result<(u64, Self)> {
+        let number = u64::try_from(socket.as_raw_fd())?;
+        Ok((number, Self { socket, session: SessionName::default(), counter: 0 }))
+    }
+}
