@@ -47,15 +47,17 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// Takes over the chain that starts at `head`; without a head, an empty set.
     ///
     /// The chain is input. It is walked once, each block claimed before it is read and each header
-    /// read once; nothing is written. Costs a claim and a cache miss for each block, and a pointer
-    /// of heap.
+    /// read once; nothing is written. (A block that cannot be claimed is looked for in the links
+    /// followed so far, to tell a cycle.) Costs a claim and a cache miss for each block, and a
+    /// pointer of heap.
     ///
     /// # Errors
     ///
     /// [`RestoreError`] says which block is damaged, where it is and how. Of several faults it is
     /// the one of the earliest block, and of one block's the first of [`TooManyBlocks`],
-    /// [`Misaligned`], [`OutOfMemory`], [`Cycle`] or [`NotPreserved`], [`CountTooLarge`], and then
-    /// those of [`RestoreChecks`]. Every claim is given back, so the call can be repeated.
+    /// [`Misaligned`], [`OutOfMemory`], [`Cycle`] or [`NotPreserved`], [`CountTooLarge`], and then,
+    /// as far as [`RestoreChecks`] ask for them, [`Empty`], [`NotFull`] and [`DirtyTail`]. Every
+    /// claim is given back, so the call can be repeated.
     ///
     /// [`TooManyBlocks`]: RestoreErrorKind::TooManyBlocks
     /// [`OutOfMemory`]: RestoreErrorKind::OutOfMemory
@@ -63,6 +65,9 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// [`Cycle`]: RestoreErrorKind::Cycle
     /// [`NotPreserved`]: RestoreErrorKind::NotPreserved
     /// [`CountTooLarge`]: RestoreErrorKind::CountTooLarge
+    /// [`Empty`]: RestoreErrorKind::Empty
+    /// [`NotFull`]: RestoreErrorKind::NotFull
+    /// [`DirtyTail`]: RestoreErrorKind::DirtyTail
     ///
     /// # Examples
     ///

@@ -2,4 +2,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a test panics when it fails")]
 
+mod corrupt;
+mod cost;
+mod golden;
 mod handover;

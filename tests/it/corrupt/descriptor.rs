@@ -1,0 +1,132 @@
+//! Descriptors that do not fit the chain, or the kernel that reads them.
+
+use core::error::Error;
+
+use kho_block::RestoreErrorKind::{Empty, Misaligned, NotFull, NotPreserved};
+use kho_block::mock::Mock;
+use kho_block::{Descriptor, DescriptorError, DescriptorField, RestoreError, RestoreFromError};
+
+use super::Damage::Count;
+use super::{ADDRS, CAPACITY, Set, TAG, apply, assert_restores, bytes, chain};
+
+#[test]
+fn every_field_of_a_descriptor_is_checked() {
+    use DescriptorField::{BlockSize, Entries, EntrySize, Flags, Magic, Tag, Version};
+    const MAGIC: u64 = Descriptor::MAGIC;
+    let good = chain().1;
+    let rows = [
+        (Descriptor { magic: 0, ..good }, Magic, 0, MAGIC),
+        (Descriptor { magic: MAGIC + 1, ..good }, Magic, MAGIC + 1, MAGIC),
+        (Descriptor { magic: MAGIC.swap_bytes(), ..good }, Magic, MAGIC.swap_bytes(), MAGIC),
+        (Descriptor { version: 0, ..good }, Version, 0, 1),
+        (Descriptor { version: 2, ..good }, Version, 2, 1),
+        (Descriptor { version: u32::MAX, ..good }, Version, 0xffff_ffff, 1),
+        (Descriptor { flags: 0b100, ..good }, Flags, 0b100, 0b11),
+        (Descriptor { flags: 0b111, ..good }, Flags, 0b111, 0b11),
+        (Descriptor { flags: 1 << 31, ..good }, Flags, 1 << 31, 0b11),
+        (Descriptor { entry_size: 0, ..good }, EntrySize, 0, 10),
+        (Descriptor { entry_size: 9, ..good }, EntrySize, 9, 10),
+        (Descriptor { entry_size: 11, ..good }, EntrySize, 11, 10),
+        (Descriptor { block_size: 0, ..good }, BlockSize, 0, 64),
+        (Descriptor { block_size: 32, ..good }, BlockSize, 32, 64),
+        (Descriptor { block_size: 65, ..good }, BlockSize, 65, 64),
+        (Descriptor { tag: 0, ..good }, Tag, 0, TAG),
+        (Descriptor { tag: TAG + (1 << 32), ..good }, Tag, TAG + (1 << 32), TAG),
+        (Descriptor { entries: 0, ..good }, Entries, 0, 14),
+        (Descriptor { entries: 13, ..good }, Entries, 13, 14),
+        (Descriptor { entries: 15, ..good }, Entries, 15, 14),
+        (Descriptor { entries: 14 + (1 << 32), ..good }, Entries, 14 + (1 << 32), 14),
+        (Descriptor { entries: u64::MAX, ..good }, Entries, u64::MAX, 14),
+        // The chain of another set, or none.
+        (Descriptor { head: ADDRS[1], ..good }, Entries, 14, 10),
+        (Descriptor { head: 0, ..good }, Entries, 14, 0),
+        // Of another version nothing else is believed to mean what it means in this one.
+        (Descriptor { version: 2, flags: 0b100, entry_size: 9, ..good }, Version, 2, 1),
+        (Descriptor { magic: 0, version: 0, ..good }, Magic, 0, MAGIC),
+    ];
+    for (descriptor, field, found, expected) in rows {
+        assert_not_restored_from(&descriptor, |error| {
+            let RestoreFromError::Descriptor(error) = error else { return false };
+            (error.field, error.found, error.expected) == (field, found, expected)
+        });
+    }
+    let rows = [
+        (Descriptor { head: ADDRS[0] + 8, ..good }, Misaligned, ADDRS[0] + 8),
+        (Descriptor { head: ADDRS[0] + (1 << 32), ..good }, NotPreserved, ADDRS[0] + (1 << 32)),
+        (Descriptor { head: ADDRS[0] & 0xffff_ffff, ..good }, NotPreserved, ADDRS[0] & 0xffff_ffff),
+    ];
+    for (descriptor, kind, addr) in rows {
+        assert_not_restored_from(&descriptor, |error| {
+            let RestoreFromError::Chain(error) = error else { return false };
+            (error.kind, error.block, error.addr.get()) == (kind, 0, addr)
+        });
+    }
+}
+
+/// Asserts that a descriptor is refused with the error that is `right`, and that all claims are
+/// given back.
+fn assert_not_restored_from(descriptor: &Descriptor, right: impl Fn(RestoreFromError) -> bool) {
+    let (mut mem, good) = chain();
+    let undamaged = bytes(&mut mem);
+    let error = Set::restore_from(&mem, descriptor, TAG).unwrap_err();
+    assert!(right(error), "{error:x?}");
+    assert_eq!(error.errno(), 22);
+    assert_eq!((mem.live(), mem.unclaimed()), (0, ADDRS.len()), "{error} keeps a claim");
+    assert_eq!(mem.faults(), [], "{error}");
+    Set::restore_from(&mem, &good, TAG).unwrap().release();
+    assert_restores(mem, &undamaged);
+}
+
+#[test]
+fn the_chain_is_held_to_the_flags_of_its_descriptor() {
+    let (mut mem, good) = chain();
+    let undamaged = bytes(&mut mem);
+    let refused = |mem: &Mock, flags, entries| {
+        let descriptor = Descriptor { flags, entries, ..good };
+        match Set::restore_from(mem, &descriptor, TAG) {
+            Ok(set) => {
+                set.release();
+                None
+            }
+            Err(RestoreFromError::Chain(error)) => Some((error.kind, error.block)),
+            Err(error) => unreachable!("{error}"),
+        }
+    };
+    apply(&mut mem, &[Count(1, 3)]);
+    let not_full = |count| NotFull { count, capacity: CAPACITY };
+    assert_eq!(refused(&mem, 0b00, 13), None);
+    assert_eq!(refused(&mem, 0b01, 13), Some((not_full(3), 1)));
+    assert_eq!(refused(&mem, 0b10, 13), None);
+    assert_eq!(refused(&mem, 0b11, 13), Some((not_full(3), 1)));
+    apply(&mut mem, &[Count(1, 0)]);
+    assert_eq!(refused(&mem, 0b00, 10), None);
+    assert_eq!(refused(&mem, 0b01, 10), Some((not_full(0), 1)));
+    assert_eq!(refused(&mem, 0b10, 10), Some((Empty, 1)));
+    assert_eq!(refused(&mem, 0b11, 10), Some((Empty, 1)));
+    assert_restores(mem, &undamaged);
+}
+
+#[test]
+fn an_error_of_a_descriptor_says_which_field_and_leads_to_its_cause() {
+    let good = chain().1;
+    let rows = [
+        (Descriptor { magic: 0xAB, ..good }, "magic 0xab is not 0x4b484f424c4f434b"),
+        (Descriptor { version: 2, ..good }, "version 2 is not 1"),
+        (Descriptor { flags: 7, ..good }, "flags 0x7 are not all of 0x3"),
+        (Descriptor { entry_size: 9, ..good }, "entry size 9 is not 10"),
+        (Descriptor { block_size: 32, ..good }, "block size 32 is not 64"),
+        (Descriptor { entries: 13, ..good }, "says 13 entries, the chain 14"),
+        (Descriptor { tag: 0xF11E, ..good }, "tag 0xf11e is not 0x7a67"),
+    ];
+    for (descriptor, message) in rows {
+        let error = Set::restore_from(&chain().0, &descriptor, TAG).unwrap_err();
+        assert_eq!(error.to_string(), format!("descriptor: {message}"));
+        let cause =
+            error.source().and_then(|cause| cause.downcast_ref::<DescriptorError>()).unwrap();
+        assert_eq!((cause.to_string().as_str(), cause.errno(), error.errno()), (message, 22, 22));
+    }
+    let descriptor = Descriptor { head: 0xA1, ..good };
+    let error = Set::restore_from(&chain().0, &descriptor, TAG).unwrap_err();
+    assert_eq!(error.to_string(), "block 0 at 0xa1: not aligned to the block size");
+    assert!(error.source().is_some_and(|cause| cause.is::<RestoreError>()));
+}
