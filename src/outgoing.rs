@@ -40,6 +40,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     ///
     /// [`GrowErrorKind::TooManyBlocks`] beyond [`MAX_BLOCKS`], before anything is allocated;
     /// [`GrowErrorKind::OutOfMemory`] if a block is refused, after those obtained were given back.
+    /// Heap that the index took for them, a pointer a block, is kept for the next attempt.
     ///
     /// # Examples
     ///

@@ -176,8 +176,21 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         }
     }
 
-    /// Slots that are left.
-    pub(crate) fn available(&self) -> usize {
+    /// How many entries can be appended, in the blocks there are.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(1)?;
+    /// let mut writer = set.writer();
+    /// assert_eq!(writer.available(), 1022);
+    /// writer.push(2).unwrap();
+    /// assert_eq!(writer.available(), 1021);
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    #[must_use]
+    pub fn available(&self) -> usize {
         let capacity = Block::<T, BLOCK_SIZE>::CAPACITY;
         match self.blocks.get(*self.tail..) {
             Some([tail, empty @ ..]) => {

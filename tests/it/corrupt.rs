@@ -1,12 +1,5 @@
 //! Damaged chains: each kind of damage in each place, and the exact error it is refused with.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test panics when it fails, and where its own arithmetic does"
-)]
-
 use kho_block::RestoreErrorKind::{
     CountTooLarge, Cycle, DirtyTail, Empty, Misaligned, NotFull, NotPreserved, OutOfMemory,
     TooManyBlocks,

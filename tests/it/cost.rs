@@ -1,11 +1,5 @@
 //! What operations cost, in calls of the allocator: exactly these, and no more.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::unwrap_used,
-    reason = "a test panics when it fails, and where its own arithmetic does"
-)]
-
 use kho_block::mock::{Calls, Mock};
 use kho_block::{
     BlockSet, Descriptor, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing, PhysAddr,

@@ -3,14 +3,6 @@
 //! The images are those of a little-endian machine. Only the headers have a byte order, so they are
 //! turned round as an image is loaded elsewhere, and the tests hold on every machine.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test panics when it fails, and where its own arithmetic does"
-)]
-
 use core::{array, iter, mem};
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,121 @@
-//! From one kernel to the next.
+//! From one kernel to the next, and on to the one after.
 
 use kho_block::mock::Mock;
-use kho_block::{BlockSet, IncomingSet};
+use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use kho_block::{BlockSet, Descriptor, Entry, IncomingSet, PhysAddr, RestoreChecks};
+
+/// The record that LUO keeps of a file.
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct File {
+    compatible: [u8; 48],
+    data: u64,
+    token: u64,
+}
+
+/// The record that LUO keeps of a session; `files` heads another chain.
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Session {
+    name: [u8; 64],
+    files: u64,
+    count: u64,
+}
+
+/// What a session is while its kernel runs.
+#[derive(Clone, Debug, PartialEq)]
+struct Open {
+    name: [u8; 64],
+    files: Vec<File>,
+}
+
+fn file(token: u64) -> File {
+    let mut compatible = [0; 48];
+    compatible[..8].copy_from_slice(b"memfd-v1");
+    File { compatible, data: token.wrapping_mul(0x1_0001), token }
+}
+
+fn session(number: u8, files: u64) -> Open {
+    Open {
+        name: [number; 64],
+        files: (0..files).map(|i| file(u64::from(number) << 32 | i)).collect(),
+    }
+}
+
+fn save(mem: &Mock, sessions: &[Open]) -> Option<PhysAddr> {
+    let mut records = BlockSet::<Session, _>::new(mem);
+    records.grow(sessions.len()).unwrap();
+    for Open { name, files } in sessions {
+        let mut chain = BlockSet::<File, _>::new(mem);
+        chain.extend_from_slice(files).unwrap();
+        let count = u64::try_from(chain.len()).unwrap();
+        let files = PhysAddr::to_wire(chain.into_head());
+        records.writer().push(Session { name: *name, files, count }).unwrap();
+    }
+    records.audit().unwrap();
+    records.into_head()
+}
+
+fn restore(mem: &Mock, head: Option<PhysAddr>) -> Vec<Open> {
+    let records = IncomingSet::<Session, _>::restore(mem, head).unwrap();
+    records.audit().unwrap();
+    let open = |record: &Session| {
+        let head = PhysAddr::new(record.files);
+        let files = IncomingSet::<File, _>::restore_with(mem, head, RestoreChecks::all()).unwrap();
+        files.audit().unwrap();
+        assert_eq!(u64::try_from(files.len()), Ok(record.count));
+        Open { name: record.name, files: files.iter().copied().collect() }
+    };
+    records.iter().map(open).collect()
+}
+
+#[test]
+fn sessions_and_their_files_go_through_many_kernels() {
+    // A block holds 127 files or 102 sessions.
+    let mut sessions: Vec<Open> =
+        [0, 1, 126, 127, 128, 400].into_iter().zip(0..).map(|(n, name)| session(name, n)).collect();
+    let mut mem = Mock::new();
+    let mut head = save(&mem, &sessions);
+    for kernel in 10..20 {
+        mem.reboot();
+        assert_eq!(restore(&mem, head), sessions);
+        assert_eq!((mem.live(), mem.unclaimed()), (0, 0), "the old chains are freed, head and all");
+
+        // Files are closed and opened, sessions end and begin: in time more than fit into a block.
+        for (open, n) in sessions.iter_mut().zip(0_usize..) {
+            open.files.truncate(open.files.len().saturating_sub(n * 13));
+            open.files.extend(session(kernel, 5).files);
+        }
+        sessions.remove(usize::from(kernel) % sessions.len());
+        sessions.extend((0..20).map(|n| session(kernel, n)));
+        head = save(&mem, &sessions);
+    }
+    assert!(sessions.len() > 102);
+    mem.reboot();
+    assert_eq!(restore(&mem, head), sessions);
+    mem.assert_clean();
+}
+
+#[test]
+fn a_kernel_that_fails_halfway_leaves_the_sessions_to_be_restored_again() {
+    let sessions = [session(1, 300), session(2, 0), session(3, 300)];
+    let mut mem = Mock::new();
+    let head = save(&mem, &sessions);
+    mem.reboot();
+
+    {
+        let records = IncomingSet::<Session, _>::restore(&mem, head).unwrap();
+        for record in &records {
+            let head = PhysAddr::new(record.files);
+            let files = IncomingSet::<File, _>::restore(&mem, head).unwrap();
+            assert_eq!(files.release(), head);
+        }
+        assert_eq!(records.release(), head);
+    }
+    assert_eq!((mem.live(), mem.unclaimed()), (0, 7));
+    assert_eq!(restore(&mem, head), sessions);
+    mem.assert_clean();
+}
 
 #[test]
 fn what_one_kernel_saves_the_next_restores() {
@@ -19,4 +133,99 @@ fn what_one_kernel_saves_the_next_restores() {
     assert!(set.iter().copied().eq(0..3000));
     drop(set);
     mem.assert_clean();
+}
+
+/// Hands over `n` entries in blocks of `BLOCK_SIZE` bytes, of which `spare` more are left empty.
+fn hand_over<T: Entry + Copy + PartialEq + From<u8>, const BLOCK_SIZE: usize>(
+    n: usize,
+    spare: usize,
+) {
+    let entries: Vec<T> = (0..n).map(|i| T::from(i.to_le_bytes()[0])).collect();
+    let mut mem = Mock::new();
+    let mut set = BlockSet::<T, _, _, BLOCK_SIZE>::new(&mem);
+    let capacity = BlockSet::<T, &Mock, kho_block::Outgoing, BLOCK_SIZE>::CAPACITY_PER_BLOCK;
+    set.grow(n + spare * capacity).unwrap();
+    set.extend_from_slice(&entries).unwrap();
+    let descriptor = set.descriptor(7);
+    let head = set.into_head();
+    assert_eq!(descriptor.head, PhysAddr::to_wire(head));
+    assert_eq!(mem.live(), n.div_ceil(capacity), "no empty block is handed over");
+
+    mem.reboot();
+    let set = IncomingSet::<T, _, BLOCK_SIZE>::restore_from(&mem, &descriptor, 7).unwrap();
+    set.audit().unwrap();
+    assert!(set.iter().eq(&entries));
+    assert_eq!((set.head(), set.block_count()), (head, n.div_ceil(capacity)));
+    drop(set);
+    mem.assert_clean();
+}
+
+#[test]
+fn every_number_of_entries_round_the_edges_of_blocks_arrives() {
+    for spare in [0, 1, 3] {
+        for n in [0, 1, 2, 3, 4, 5, 6, 7, 64] {
+            hand_over::<u64, 32>(n, spare);
+            hand_over::<u128, 32>(n, spare);
+        }
+        for n in [0, 1, 239, 240, 241, 479, 480, 481, 2400] {
+            hand_over::<u8, 256>(n, spare);
+        }
+        for n in [0, 1, 509, 510, 511, 1019, 1020, 1021] {
+            hand_over::<u64, 4096>(n, spare);
+        }
+        for n in [0, 1, 1021, 1022, 1023, 3066, 3067] {
+            hand_over::<u64, 8192>(n, spare);
+        }
+        hand_over::<u64, 65536>(8190 + 1, spare);
+    }
+}
+
+#[test]
+fn a_descriptor_leads_from_the_root_page_to_the_chain_kernel_after_kernel() {
+    const TAG: u64 = 0x5e55;
+    let mut mem = Mock::new();
+    let mut root_page = [0; 4096];
+    BlockSet::<u64, _>::new(&mem).descriptor(TAG).write_to_prefix(&mut root_page).unwrap();
+    for kernel in 0..5 {
+        mem.reboot();
+        let (found, _) = Descriptor::read_from_prefix(&root_page).unwrap();
+        let incoming = IncomingSet::<u64, _>::restore_from(&mem, &found, TAG).unwrap();
+        assert!(incoming.iter().copied().eq(0..kernel * 1000));
+
+        let mut outgoing = BlockSet::<u64, _>::new(&mem);
+        for block in incoming.blocks() {
+            outgoing.extend_from_slice(block).unwrap();
+        }
+        drop(incoming);
+        outgoing.grow(20_000).unwrap();
+        outgoing.writer().extend(kernel * 1000..(kernel + 1) * 1000);
+        outgoing.descriptor(TAG).write_to_prefix(&mut root_page).unwrap();
+        assert_eq!(outgoing.into_head().map(PhysAddr::get), Some(head_in(&root_page)));
+    }
+}
+
+/// The address of the chain that the root page describes.
+fn head_in(root_page: &[u8]) -> u64 {
+    Descriptor::read_from_prefix(root_page).unwrap().0.head
+}
+
+#[test]
+fn a_set_stays_usable_after_it_was_published() {
+    let mut mem = Mock::new();
+    let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+    assert_eq!(set.publish(), None);
+    let mut published = None;
+    for entry in 0..20 {
+        set.grow(40).unwrap();
+        set.push(entry).unwrap();
+        published = set.publish();
+        assert_eq!((published, set.block_count()), (set.head(), set.len().div_ceil(2)));
+        set.audit().unwrap();
+    }
+    // A kexec that comes now finds what was published last, though nobody took the head.
+    core::mem::forget(set);
+    mem.reboot();
+    let set =
+        IncomingSet::<u64, _, 32>::restore_with(&mem, published, RestoreChecks::all()).unwrap();
+    assert!(set.iter().copied().eq(0..20));
 }

@@ -1,8 +1,19 @@
 //! One binary for every test that sees the crate as its users do.
 
-#![expect(clippy::missing_panics_doc, reason = "a test panics when it fails")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that goes wrong panics, also in the functions that it calls"
+)]
 
 mod corrupt;
 mod cost;
+mod faults;
 mod golden;
 mod handover;
+mod heap;
+mod model;
+mod promises;

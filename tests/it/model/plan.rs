@@ -1,0 +1,165 @@
+//! What is done to a set, chosen at random and told apart from what it is done to.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// A number of entries, as likely as not at an edge.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At {
+    /// So many entries off so many full blocks.
+    Block(usize, isize),
+    /// So many entries off all there are.
+    End(isize),
+    /// So many of 255 parts of all there are.
+    Part(u8),
+}
+
+impl At {
+    pub(super) fn of(self, all: usize, capacity: usize) -> usize {
+        match self {
+            Self::Block(blocks, offset) => (blocks * capacity).saturating_add_signed(offset),
+            Self::End(offset) => all.saturating_add_signed(offset),
+            Self::Part(parts) => all * usize::from(parts) / 255,
+        }
+    }
+}
+
+pub(super) fn at() -> impl Strategy<Value = At> + Clone {
+    prop_oneof![
+        (0..3_usize, -1..=1_isize).prop_map(|(blocks, offset)| At::Block(blocks, offset)),
+        (-1..=1_isize).prop_map(At::End),
+        any::<u8>().prop_map(At::Part),
+    ]
+}
+
+/// What can be done to any set.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Pop,
+    Truncate(At),
+    Clear,
+    Shrink(At),
+    Destroy,
+    One(At),
+    All,
+    Blocks { back: bool },
+    Read(Vec<Step>, Finish),
+    Walk { back: bool, moves: Vec<Move> },
+}
+
+pub(super) fn change() -> impl Strategy<Value = Change> + Clone {
+    let steps = || vec(step(), 0..8);
+    prop_oneof![
+        4 => Just(Change::Pop),
+        4 => at().prop_map(Change::Truncate),
+        1 => Just(Change::Clear),
+        2 => at().prop_map(Change::Shrink),
+        1 => Just(Change::Destroy),
+        2 => at().prop_map(Change::One),
+        1 => Just(Change::All),
+        1 => any::<bool>().prop_map(|back| Change::Blocks { back }),
+        6 => (steps(), finish()).prop_map(|(steps, finish)| Change::Read(steps, finish)),
+        6 => (any::<bool>(), vec(a_move(), 0..12))
+            .prop_map(|(back, moves)| Change::Walk { back, moves }),
+    ]
+}
+
+/// What can be done to a set of this kernel.
+#[derive(Clone, Debug)]
+pub(super) enum Save {
+    Change(Change),
+    Push(usize),
+    Extend(At),
+    Grow(At),
+    Publish,
+    Write(Vec<Write>),
+}
+
+pub(super) fn save() -> impl Strategy<Value = Save> + Clone {
+    prop_oneof![
+        6 => change().prop_map(Save::Change),
+        3 => (0..5_usize).prop_map(Save::Push),
+        3 => at().prop_map(Save::Extend),
+        2 => at().prop_map(Save::Grow),
+        1 => Just(Save::Publish),
+        4 => vec(write(), 0..5).prop_map(Save::Write),
+    ]
+}
+
+/// What can be done with a write cursor.
+#[derive(Clone, Debug)]
+pub(super) enum Write {
+    Push,
+    Zeroed,
+    Slice(At),
+    Extend(At),
+    Prev,
+}
+
+pub(super) fn write() -> impl Strategy<Value = Write> + Clone {
+    prop_oneof![
+        Just(Write::Push),
+        Just(Write::Zeroed),
+        at().prop_map(Write::Slice),
+        at().prop_map(Write::Extend),
+        Just(Write::Prev),
+    ]
+}
+
+/// What can be done with an iterator that has two ends.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Next,
+    NextBack,
+    Nth(At),
+    NthBack(At),
+}
+
+pub(super) fn step() -> impl Strategy<Value = Step> + Clone {
+    prop_oneof![
+        Just(Step::Next),
+        Just(Step::NextBack),
+        at().prop_map(Step::Nth),
+        at().prop_map(Step::NthBack),
+    ]
+}
+
+/// What an iterator can end with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Finish {
+    Drain,
+    Count,
+    Last,
+    Fold,
+    Rfold,
+    Rev,
+}
+
+pub(super) fn finish() -> impl Strategy<Value = Finish> + Clone {
+    prop_oneof![
+        Just(Finish::Drain),
+        Just(Finish::Count),
+        Just(Finish::Last),
+        Just(Finish::Fold),
+        Just(Finish::Rfold),
+        Just(Finish::Rev),
+    ]
+}
+
+/// What can be done with a read cursor.
+#[derive(Clone, Debug)]
+pub(super) enum Move {
+    Next,
+    Prev,
+    Seek(At),
+    Nth(At),
+}
+
+pub(super) fn a_move() -> impl Strategy<Value = Move> + Clone {
+    prop_oneof![
+        Just(Move::Next),
+        Just(Move::Prev),
+        at().prop_map(Move::Seek),
+        at().prop_map(Move::Nth)
+    ]
+}

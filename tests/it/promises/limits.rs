@@ -1,0 +1,98 @@
+//! `MAX_BLOCKS` blocks, and one more.
+
+use kho_block::mock::Mock;
+use kho_block::zerocopy::IntoBytes;
+use kho_block::{
+    AllocError, BlockHeader, BlockSet, CapacityError, GrowErrorKind, IncomingSet, MAX_BLOCKS,
+    Outgoing, PhysAddr, RestoreChecks, RestoreErrorKind,
+};
+
+/// Two entries to a block.
+type Set<'m> = BlockSet<u64, &'m Mock, Outgoing, 32>;
+
+const FULL: usize = MAX_BLOCKS * 2;
+
+#[test]
+fn a_set_takes_as_many_blocks_as_there_may_be_and_not_one_more() {
+    let mut mem = Mock::new();
+    let mut set = Set::new(&mem);
+    let entries: Vec<u64> = (0..).take(FULL).collect();
+    set.grow(FULL).unwrap();
+    set.extend_from_slice(&entries[..FULL - 1]).unwrap();
+    let calls = mem.calls();
+
+    // Each way to add a block, and what it wants.
+    let check = |set: &Set<'_>, error: kho_block::GrowError, wanted, len: usize| {
+        assert_eq!(error.kind, GrowErrorKind::TooManyBlocks);
+        assert_eq!((error.wanted, error.obtained, error.errno()), (wanted, 0, 28));
+        assert_eq!((set.len(), set.block_count()), (len, MAX_BLOCKS));
+    };
+    let error = set.extend_from_slice(&[1, 2]).unwrap_err();
+    check(&set, error, 1, FULL - 1);
+    set.push(entries[FULL - 1]).unwrap();
+    let error = set.push(77).unwrap_err();
+    assert_eq!((error.entry, error.errno()), (77, 28));
+    check(&set, error.cause, 1, FULL);
+    let error = set.grow(FULL + 1).unwrap_err();
+    check(&set, error, 1, FULL);
+    let error = set.grow(usize::MAX).unwrap_err();
+    check(&set, error, usize::MAX.div_ceil(2) - MAX_BLOCKS, FULL);
+    assert_eq!(
+        error.to_string(),
+        format!("{} more blocks would exceed the limit of 10000", error.wanted)
+    );
+    assert_eq!(set.writer().push(77), Err(77));
+    assert_eq!(set.writer().push_zeroed(), None);
+    let error = set.writer().extend_from_slice(&[1]).unwrap_err();
+    assert!(matches!(error, CapacityError { wanted: 1, available: 0, .. }));
+    assert_eq!(error.errno(), 28);
+    let mut more = 0..3;
+    assert_eq!((set.writer().extend(&mut more), more), (0, 0..3));
+    assert_eq!(mem.calls(), calls, "nothing was asked of the allocator");
+    set.audit().unwrap();
+
+    let head = set.into_head();
+    mem.reboot();
+    let set = IncomingSet::<u64, _, 32>::restore_with(&mem, head, RestoreChecks::all()).unwrap();
+    assert_eq!(set.block_count(), MAX_BLOCKS);
+    assert!(set.iter().eq(&entries));
+    set.audit().unwrap();
+    drop(set);
+    mem.assert_clean();
+}
+
+#[test]
+fn a_chain_with_one_block_too_many_is_refused_and_given_back() {
+    let mut mem = Mock::new();
+    let place = |block: usize| u64::try_from(0x10_0000 + block * 32).unwrap();
+    for block in 0..=MAX_BLOCKS {
+        let next = if block == MAX_BLOCKS { 0 } else { place(block + 1) };
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(BlockHeader { next, count: 2 }.as_bytes());
+        mem.leave(place(block), &bytes);
+    }
+    let error = IncomingSet::<u64, _, 32>::restore(&mem, PhysAddr::new(place(0))).unwrap_err();
+    assert_eq!((error.kind, error.block), (RestoreErrorKind::TooManyBlocks, MAX_BLOCKS));
+    assert_eq!((error.addr.get(), error.errno()), (place(MAX_BLOCKS), 22));
+    assert_eq!((mem.live(), mem.unclaimed()), (0, MAX_BLOCKS + 1));
+
+    // From its second block on it is not too long.
+    let set = IncomingSet::<u64, _, 32>::restore(&mem, PhysAddr::new(place(1))).unwrap();
+    assert_eq!(set.len(), FULL);
+}
+
+#[test]
+fn errors_have_the_numbers_that_c_knows() {
+    assert_eq!(AllocError.errno(), 12);
+    let mem = Mock::refusing(0);
+    assert_eq!(Set::new(&mem).grow(1).unwrap_err().errno(), 12);
+    assert_eq!(Set::new(&mem).extend_from_slice(&[1]).unwrap_err().errno(), 12);
+    assert_eq!(Set::new(&mem).push(1).unwrap_err().errno(), 12);
+    assert_eq!(Set::new(&mem).grow(usize::MAX).unwrap_err().errno(), 28);
+    assert_eq!(Set::new(&mem).writer().extend_from_slice(&[1]).unwrap_err().errno(), 28);
+    let nowhere = IncomingSet::<u64, _, 32>::restore(&mem, PhysAddr::new(32)).unwrap_err();
+    assert_eq!(nowhere.errno(), 22);
+    let descriptor = Set::new(&mem).descriptor(7);
+    let other = IncomingSet::<u64, _, 32>::restore_from(&mem, &descriptor, 8).unwrap_err();
+    assert_eq!(other.errno(), 22);
+}

@@ -1,0 +1,94 @@
+//! What is printed says where things are and how many; what they contain it never says.
+
+use core::fmt::Debug;
+
+use kho_block::mock::Mock;
+use kho_block::{BlockSet, IncomingSet, PhysAddr, PushError};
+
+/// Its digits, in either base, are in no address and no count.
+const SECRET: u64 = 0x7777_7777_7777_7777;
+
+fn assert_no_secret(printed: &str) {
+    for secret in [format!("{SECRET}"), format!("{SECRET:x}"), "119, 119".into(), "7777".into()] {
+        assert!(!printed.contains(&secret), "{printed}");
+    }
+}
+
+fn debug(value: impl Debug) -> String {
+    let (short, long) = (format!("{value:?}"), format!("{value:#?}"));
+    assert_no_secret(&short);
+    assert_no_secret(&long);
+    short
+}
+
+#[test]
+fn no_entry_is_printed() {
+    let mut mem = Mock::new();
+    let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+    set.extend_from_slice(&[SECRET; 3]).unwrap();
+    assert_eq!(
+        debug(&set),
+        "BlockSet { head: Some(PhysAddr(0x100000000)), len: 3, capacity: 4, block_count: 2, .. }"
+    );
+    assert_eq!(debug(set.iter()), "Iter { remaining: 3, .. }");
+    assert_eq!(debug(set.iter_mut()), "IterMut { remaining: 3, .. }");
+    assert_eq!(debug(set.blocks()), "Blocks { remaining: 2, .. }");
+    assert_eq!(debug(set.blocks_mut()), "BlocksMut { remaining: 2, .. }");
+    assert_eq!(debug(set.cursor()), "Cursor { position: 0, remaining: 3, .. }");
+    assert_eq!(debug(set.cursor_back()), "Cursor { position: 3, remaining: 0, .. }");
+    assert_eq!(debug(set.writer()), "Writer { available: 1, .. }");
+    assert_no_secret(&set.dump().to_string());
+
+    mem_full(&mem, &mut set);
+    let head = set.into_head();
+    mem.reboot();
+    let set = IncomingSet::<u64, _, 32>::restore(&mem, head).unwrap();
+    debug(&set);
+    assert_no_secret(&set.dump().to_string());
+    debug(&mem);
+}
+
+/// Fills the set, and looks at the error that holds an entry.
+fn mem_full(mem: &Mock, set: &mut BlockSet<u64, &Mock, kho_block::Outgoing, 32>) {
+    mem.refuse_after(0);
+    set.push(SECRET).unwrap();
+    let error = set.push(SECRET).unwrap_err();
+    assert_eq!(error.entry, SECRET);
+    debug(error);
+    assert_eq!(error.to_string(), "out of memory: wanted 1 more blocks, obtained 0");
+    assert_eq!(error.to_string(), error.cause.to_string());
+}
+
+#[test]
+fn the_dump_is_a_line_for_each_block() {
+    let mem = Mock::new();
+    let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+    assert_eq!(set.dump().to_string().lines().count(), 2);
+    set.extend_from_slice(&[SECRET; 3]).unwrap();
+    let lines: Vec<_> = set.dump().to_string().lines().map(str::to_owned).collect();
+    assert_eq!(lines[0], "3 entries of 8 bytes in 2 blocks of 32 bytes");
+    let words: Vec<Vec<_>> = lines[1..].iter().map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!(words[0], ["block", "address", "entries", "next"]);
+    assert_eq!(words[1], ["0", "0x100000000", "2", "of", "2", "0x100000020"]);
+    assert_eq!(words[2], ["1", "0x100000020", "1", "of", "2", "0x0"]);
+    assert_eq!(words.len(), 3);
+}
+
+#[test]
+fn addresses_are_printed_in_hexadecimal() {
+    let addr = PhysAddr::new(0x1_0000_ab00).unwrap();
+    assert_eq!(format!("{addr}"), "0x10000ab00");
+    assert_eq!(format!("{addr:?}"), "PhysAddr(0x10000ab00)");
+    assert_eq!(format!("{addr:x} {addr:#x}"), "10000ab00 0x10000ab00");
+    assert_eq!(format!("{addr:X} {addr:#X}"), "10000AB00 0x10000AB00");
+    assert_eq!(format!("{addr:016x}"), "000000010000ab00");
+    assert_eq!(format!("{}", PhysAddr::new(u64::MAX).unwrap()), "0xffffffffffffffff");
+    assert_eq!(u64::from(addr), addr.get());
+}
+
+#[test]
+fn an_error_with_an_entry_is_an_error_all_the_same() {
+    fn is_error<E: core::error::Error>() {}
+    is_error::<PushError<u64>>();
+    is_error::<PushError<[u64; 8]>>();
+}

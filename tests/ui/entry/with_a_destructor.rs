@@ -1,0 +1,18 @@
+use kho_block::BlockSet;
+use kho_block::mock::Mock;
+use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Handle {
+    raw: u64,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {}
+}
+
+fn main() {
+    let mem = Mock::new();
+    let _set = BlockSet::<Handle, _>::new(&mem);
+}

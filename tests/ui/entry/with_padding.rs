@@ -1,0 +1,10 @@
+use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Device {
+    open: u8,
+    address: u64,
+}
+
+fn main() {}

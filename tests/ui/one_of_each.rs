@@ -1,0 +1,30 @@
+//! What the other programs do, done right.
+
+use kho_block::mock::Mock;
+use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use kho_block::{BlockSet, IncomingSet};
+
+/// As large as a block of 64 bytes allows, and aligned as strictly as any.
+#[derive(Debug, Default, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(16))]
+struct Record {
+    words: [u64; 6],
+}
+
+fn main() {
+    let mut mem = Mock::new();
+    let mut set = BlockSet::<Record, _, _, 64>::new(&mem);
+    set.grow(2).unwrap();
+    set.writer().push(Record::default()).unwrap();
+    set.writer().push(Record { words: [7; 6] }).unwrap();
+    std::thread::scope(|scope| scope.spawn(|| assert_eq!(set.len(), 2)).join().unwrap());
+    assert_eq!(set.cursor_back().prev(), Some(&Record { words: [7; 6] }));
+    let head = set.into_head();
+
+    mem.reboot();
+
+    let mut set = IncomingSet::<Record, _, 64>::restore(&mem, head).unwrap();
+    assert_eq!(set.pop(), Some(Record { words: [7; 6] }));
+    set.destroy();
+    mem.assert_clean();
+}

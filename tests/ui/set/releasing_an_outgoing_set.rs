@@ -1,0 +1,8 @@
+use kho_block::BlockSet;
+use kho_block::mock::Mock;
+
+fn main() {
+    let mem = Mock::new();
+    let set = BlockSet::<u64, _>::new(&mem);
+    set.release();
+}
