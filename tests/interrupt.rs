@@ -1,0 +1,279 @@
+//! A kexec at any instant: an old kernel is stopped after every single instruction, and each time a
+//! new one restores the chain from a copy of memory as it stands.
+//!
+//! The old kernel is a child process, which works on a chain in shared memory; the test single-steps
+//! it with ptrace, so this needs Linux, and a container that allows ptrace. At every stop the chain
+//! must be sound, and its entries the first so many of what was pushed, each of them whole. How many
+//! they are, from the first stop to the last, is the list that each test gives.
+//!
+//! ```text
+//! cargo test --test interrupt -- --nocapture
+//! cargo test --release --test interrupt -- --nocapture
+//! ```
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test panics when it fails"
+)]
+
+#[path = "interrupt/memory.rs"]
+mod memory;
+#[path = "interrupt/stepper.rs"]
+mod stepper;
+
+use core::mem;
+use core::panic::AssertUnwindSafe;
+use std::io::stdin;
+use std::panic::{catch_unwind, resume_unwind};
+
+use kho_block::{BlockSet, IncomingSet, RestoreErrorKind};
+
+use crate::memory::{BLOCK_SIZE, BLOCKS, Memory, Ram};
+
+/// Four of them fit into a block, and 16 bytes are left over.
+type Entry = [u64; 3];
+type Set = BlockSet<Entry, Ram<'static>, kho_block::Outgoing, BLOCK_SIZE>;
+
+/// Entry `i`: every word tells the index and its own place, and none is zero.
+fn entry(i: usize) -> Entry {
+    let seed = u64::try_from(i).unwrap().wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    [seed, seed.rotate_left(21) ^ 0x55, !seed.rotate_left(42)]
+}
+
+fn entries(range: core::ops::Range<usize>) -> Vec<Entry> {
+    range.map(entry).collect()
+}
+
+/// In a list of lengths: the root names a block that is not preserved any more, and nor is another.
+const DANGLING: usize = usize::MAX;
+
+/// What a new kernel finds in `copy`: how many entries.
+///
+/// # Panics
+///
+/// If the chain is damaged, or its entries are not the first ones that were pushed.
+fn found(copy: &Memory) -> usize {
+    match IncomingSet::<Entry, _, BLOCK_SIZE>::restore(Ram(copy), copy.root()) {
+        Ok(set) => {
+            for (i, found) in set.iter().enumerate() {
+                assert_eq!(*found, entry(i), "entry {i} of {}", set.len());
+            }
+            let len = set.len();
+            set.release();
+            len
+        }
+        Err(error) if error.kind == RestoreErrorKind::NotPreserved && copy.is_empty() => DANGLING,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Runs `work` on a set of `filled` entries, stops it after every instruction, and compares the
+/// numbers of entries that new kernels find, without repetitions, with `lengths`. `test` is the name
+/// of the test, by which the child finds its way back here.
+fn interrupted(
+    test: &str,
+    filled: usize,
+    lengths: impl IntoIterator<Item = usize>,
+    work: impl FnOnce(&'static Memory, &mut Set),
+) {
+    if stepper::is_child() {
+        let memory = Memory::shared(stdin());
+        memory.poison();
+        let mut set = Set::new(Ram(memory));
+        set.extend_from_slice(&entries(0..filled)).unwrap();
+        memory.set_root(set.head());
+        stepper::be_stepped(|| work(memory, &mut set));
+        return mem::forget(set);
+    }
+
+    let file = Memory::create();
+    let shared = Memory::shared(&file);
+    let copy = Box::new(Memory::new());
+    let (mut changes, mut seen) = (0_usize, Vec::new());
+    let stops = stepper::step(test, file, || {
+        if copy.follow(shared) {
+            changes = changes.saturating_add(1);
+            let length = found(&copy);
+            if seen.last() != Some(&length) {
+                seen.push(length);
+            }
+        }
+    });
+    assert_eq!(seen, lengths.into_iter().collect::<Vec<_>>());
+    println!("{test}: {stops} stops, {changes} states of memory");
+}
+
+#[test]
+fn a_push_adds_a_whole_entry_or_none() {
+    interrupted("a_push_adds_a_whole_entry_or_none", 0, 0..=9, |memory, set| {
+        for i in 0..9 {
+            set.push(entry(i)).unwrap();
+            memory.set_root(set.head());
+        }
+    });
+}
+
+#[test]
+fn a_writer_adds_a_whole_entry_or_none() {
+    interrupted("a_writer_adds_a_whole_entry_or_none", 0, 0..=9, |memory, set| {
+        set.grow(9).unwrap();
+        memory.set_root(set.head());
+        let mut writer = set.writer();
+        for i in 0..9 {
+            writer.push(entry(i)).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_rollback_takes_back_one_entry_after_the_other() {
+    let lengths = [3, 4, 5, 6, 5, 4, 3];
+    interrupted("a_rollback_takes_back_one_entry_after_the_other", 3, lengths, |_, set| {
+        set.grow(6).unwrap();
+        let mut writer = set.writer();
+        for i in 3..6 {
+            writer.push(entry(i)).unwrap();
+        }
+        for i in (3..6).rev() {
+            assert_eq!(writer.prev(), Some(entry(i)));
+        }
+    });
+}
+
+#[test]
+fn an_iterator_adds_the_entries_of_a_block_at_once() {
+    let lengths = [3, 4, 8, 9];
+    interrupted("an_iterator_adds_the_entries_of_a_block_at_once", 3, lengths, |_, set| {
+        set.grow(9).unwrap();
+        assert_eq!(set.writer().extend((3..9).map(entry)), 6);
+    });
+}
+
+#[test]
+fn an_iterator_that_panics_adds_what_it_yielded() {
+    let lengths = [3, 4, 6];
+    interrupted("an_iterator_that_panics_adds_what_it_yielded", 3, lengths, |_, set| {
+        set.grow(9).unwrap();
+        let until_6 = (3..9).map(|i| if i < 6 { entry(i) } else { resume_unwind(Box::new(())) });
+        let mut writer = set.writer();
+        catch_unwind(AssertUnwindSafe(|| writer.extend(until_6))).unwrap_err();
+    });
+}
+
+#[test]
+fn a_slice_is_added_a_block_at_a_time() {
+    let lengths = [3, 4, 8, 10];
+    interrupted("a_slice_is_added_a_block_at_a_time", 3, lengths, |_, set| {
+        set.extend_from_slice(&entries(3..10)).unwrap();
+    });
+}
+
+#[test]
+fn a_writer_adds_a_slice_a_block_at_a_time() {
+    let lengths = [3, 4, 8, 10];
+    interrupted("a_writer_adds_a_slice_a_block_at_a_time", 3, lengths, |_, set| {
+        set.grow(10).unwrap();
+        set.writer().extend_from_slice(&entries(3..10)).unwrap();
+    });
+}
+
+#[test]
+fn reading_changes_nothing() {
+    interrupted("reading_changes_nothing", 6, [6], |_, set| {
+        assert!(set.iter().copied().eq((0..6).map(entry)));
+        assert_eq!(set.cursor_back().prev(), Some(&entry(5)));
+    });
+}
+
+#[test]
+fn growing_and_shrinking_keep_every_entry() {
+    interrupted("growing_and_shrinking_keep_every_entry", 5, [5], |_, set| {
+        set.grow(20).unwrap();
+        set.shrink(12);
+        set.grow(16).unwrap();
+        set.shrink(0);
+    });
+}
+
+#[test]
+fn a_refused_growth_keeps_every_entry() {
+    interrupted("a_refused_growth_keeps_every_entry", 5, [5], |_, set| {
+        let error = set.grow(BLOCKS.saturating_mul(4).saturating_add(1)).unwrap_err();
+        assert_eq!(error.obtained, BLOCKS.saturating_sub(2));
+    });
+}
+
+#[test]
+fn publishing_keeps_every_entry() {
+    interrupted("publishing_keeps_every_entry", 5, [5], |memory, set| {
+        set.grow(20).unwrap();
+        assert_eq!(set.publish(), memory.root());
+        set.grow(20).unwrap();
+        let set = mem::replace(set, Set::new(Ram(memory)));
+        assert_eq!(set.into_head(), memory.root());
+    });
+}
+
+#[test]
+fn a_pop_removes_a_whole_entry_or_none() {
+    interrupted("a_pop_removes_a_whole_entry_or_none", 9, (0..=9).rev(), |_, set| {
+        for i in (0..9).rev() {
+            assert_eq!(set.pop(), Some(entry(i)));
+        }
+    });
+}
+
+#[test]
+fn truncation_removes_the_last_block_first() {
+    interrupted("truncation_removes_the_last_block_first", 11, [11, 8, 4, 2], |_, set| {
+        set.truncate(2);
+    });
+}
+
+#[test]
+fn clearing_removes_the_last_block_first() {
+    interrupted("clearing_removes_the_last_block_first", 6, [6, 4, 0], |_, set| set.clear());
+}
+
+#[test]
+fn slots_and_blocks_are_used_again_as_if_new() {
+    let lengths = [9, 8, 4, 1, 2, 3, 4, 5, 6];
+    interrupted("slots_and_blocks_are_used_again_as_if_new", 9, lengths, |_, set| {
+        set.truncate(1);
+        set.shrink(0);
+        for i in 1..6 {
+            set.push(entry(i)).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_destroyed_set_starts_anew() {
+    interrupted("a_destroyed_set_starts_anew", 9, [9, 0, 1, 2, 3, 4, 5, 6], |memory, set| {
+        memory.set_root(None);
+        set.destroy();
+        for i in 0..6 {
+            set.push(entry(i)).unwrap();
+            memory.set_root(set.head());
+        }
+    });
+}
+
+#[test]
+fn a_dropped_chain_is_empty_until_its_head_is_freed() {
+    let lengths = [9, 4, 0, DANGLING];
+    interrupted("a_dropped_chain_is_empty_until_its_head_is_freed", 9, lengths, |memory, set| {
+        drop(mem::replace(set, Set::new(Ram(memory))));
+    });
+}
+
+#[test]
+fn a_destroyed_chain_is_empty_until_its_head_is_freed() {
+    let lengths = [9, 4, 0, DANGLING];
+    interrupted("a_destroyed_chain_is_empty_until_its_head_is_freed", 9, lengths, |_, set| {
+        set.destroy();
+    });
+}
