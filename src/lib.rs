@@ -137,6 +137,9 @@
 //! static FILES: kho_block::SharedBlockSet<u64, Kho> = kho_block::SharedBlockSet::new(BlockSet::new(Kho));
 //! ```
 //!
+//! The repository has one for bare metal to copy, `tests/kexec/src/pages.rs`, in two kernels that
+//! hand over to each other in a virtual machine.
+//!
 //! # When the kexec comes early
 //!
 //! A panic of the old kernel may start the new one in the middle of a save. At every instant the

@@ -1,0 +1,186 @@
+//! The order of a handover, on both sides of the jump.
+//!
+//! Everything that a kernel leaves is preserved memory: the chains, the image of the kernel to be
+//! started, and the root page that says where they are. Two addresses pass in registers, those of
+//! the root page and of the table of pages.
+//!
+//! Unsafe is open here to use bare blocks, to adopt what the previous kernel left, and to jump.
+
+#![expect(unsafe_code, reason = "goes from one kernel to the next")]
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt::Arguments;
+use core::ptr::NonNull;
+use core::slice;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock};
+
+use crate::boot::{self, Exit, POISON, say, ticks};
+use crate::jump::Kernel;
+use crate::pages::{PAGE_SIZE, PAGES, State};
+use crate::refusals::AllLeft;
+use crate::workloads::{Costs, Descriptors, Handover, Verdict, WORKLOADS, ensure};
+
+/// The root page: where the next kernel finds everything else.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[zerocopy(crate = "kho_block::zerocopy")]
+#[repr(C)]
+struct Root {
+    /// The number of the kernel that wrote it.
+    from: u64,
+    /// The ELF file that the next kernel was started from, and starts another from.
+    image: u64,
+    image_len: u64,
+    /// Ticks that publication took, and the tick at which the jump began.
+    publish: u64,
+    left_at: u64,
+    /// Of each workload.
+    descriptors: Descriptors,
+    /// Of the chains to be refused.
+    refusals: AllLeft,
+}
+
+/// Saves everything as kernel `number`, and jumps into the kernel whose ELF file is `image`.
+///
+/// # Safety
+///
+/// [`PAGES`] is in charge, and the pages that the jump runs in are no one's.
+pub unsafe fn save_and_jump(number: u64, image: &[u8]) -> ! {
+    let mut handover = Handover { from: number, tag: 0, costs: Costs::default() };
+    let descriptors = WORKLOADS.map(|row| {
+        let saved = (row.save)(&mut handover);
+        handover.tag += 1;
+        required(format_args!("kernel {number} saves {}", row.name), saved)
+    });
+    let publish = handover.costs.publish;
+    let refusals = AllLeft::save(&mut handover, &descriptors);
+    let refusals = required(format_args!("kernel {number} saves damaged chains"), refusals);
+
+    let kernel = leave(image).and_then(|addr| {
+        // SAFETY: 1. by the caller's word. 2. There is no previous one.
+        let kernel = unsafe { Kernel::load(image, addr) };
+        Ok((addr, kernel.ok_or("the boot module is no kernel")?))
+    });
+    let (image_at, kernel) = required(format_args!("kernel {number} loads the next"), kernel);
+
+    PAGES.for_each_free(|page| page.fill(POISON));
+    let (image, image_len) = (image_at.get(), image.len() as u64);
+    let left_at = ticks();
+    let root = Root { from: number, image, image_len, publish, left_at, descriptors, refusals };
+    let root = required(format_args!("kernel {number} jumps"), leave(root.as_bytes()));
+    // SAFETY: the block with the image is the next kernel's, and nobody writes to it.
+    unsafe { kernel.enter(root, PAGES.table()) }
+}
+
+/// Takes over from the previous kernel, restores and verifies everything, and frees it. Returns the
+/// number of this kernel, and the ELF file that it was started from.
+///
+/// # Safety
+///
+/// `root` and `table` are what `kernel` was called with, by a kernel that jumped, and this is the
+/// first thing it does.
+#[must_use]
+pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
+    let arrived_at = ticks();
+    // SAFETY: by the caller's word.
+    let mut poisoned = unsafe { boot::heap_is_poisoned() };
+    // SAFETY: by the caller's word.
+    unsafe { boot::make_heap() };
+    // SAFETY: 1. `boot.s` has mapped it. 2. The rest of the kernel is below. 3 and 4. by the
+    // caller's word.
+    let lost = unsafe { PAGES.adopt(table) };
+    PAGES.for_each_free(|page| poisoned &= page.iter().all(|&word| word == POISON));
+
+    let root = take(root, size_of::<Root>());
+    let Some(root) = root.and_then(|bytes| Root::read_from_bytes(&bytes).ok()) else {
+        panic!("no root page");
+    };
+    let image = take(root.image, root.image_len as usize).unwrap_or_default();
+    let number = root.from + 1;
+    let verdict = |step: &str, result| _ = verdict(format_args!("kernel {number} {step}"), result);
+    let poisoned = ensure(poisoned, "something else survived");
+    verdict("finds poison wherever nothing was preserved", poisoned);
+    let found = ensure(lost == Some(0) && !image.is_empty(), "something was lost");
+    verdict("finds the table, the roots and its own image", found);
+
+    let mut handover =
+        Handover { from: root.from, tag: WORKLOADS.len() as u64, costs: Costs::default() };
+    root.refusals.try_all(&mut handover, &root.descriptors, verdict);
+    handover.costs = Costs::default();
+    for (n, row) in WORKLOADS.iter().enumerate() {
+        handover.tag = n as u64;
+        let restored = (row.restore)(&mut handover, &root.descriptors[n]);
+        verdict(&format!("restores {}", row.name), restored);
+    }
+
+    let [outgoing, incoming, claimed] =
+        [State::Outgoing, State::Incoming, State::Claimed].map(|state| PAGES.count(state));
+    let empty = ensure(outgoing + incoming + claimed == 0, "blocks are left");
+    verdict("has freed everything: the table is empty", empty);
+
+    let jump = arrived_at.wrapping_sub(root.left_at);
+    let Costs { restore, verify, free, .. } = handover.costs;
+    let costs = [root.publish, jump, restore, verify, free].map(|ticks| ticks / 1000);
+    let [publish, jump, restore, verify, free] = costs;
+    say(format_args!(
+        "cost  of the workloads in 1000 ticks (emulated, for orientation): publish {publish}, \
+         jump {jump}, restore {restore}, verify {verify}, free {free}"
+    ));
+    (number, image)
+}
+
+/// Whether a verdict was bad.
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Says how a step ended.
+fn verdict<T>(sentence: Arguments<'_>, verdict: Verdict<T>) -> Option<T> {
+    match verdict {
+        Ok(value) => {
+            say(format_args!("ok    {sentence}"));
+            Some(value)
+        }
+        Err(error) => {
+            say(format_args!("FAIL  {sentence}: {error}"));
+            FAILED.store(true, Relaxed);
+            None
+        }
+    }
+}
+
+/// Says how a step ended without which there are no further ones.
+fn required<T>(sentence: Arguments<'_>, step: Verdict<T>) -> T {
+    verdict(sentence, step).unwrap_or_else(|| boot::exit(Exit::Failure))
+}
+
+/// Ends the run if a verdict was bad.
+pub fn exit_if_failed() {
+    if FAILED.load(Relaxed) {
+        boot::exit(Exit::Failure);
+    }
+}
+
+/// The block that `len` bytes take.
+fn block_for(len: usize) -> usize {
+    len.next_power_of_two().max(PAGE_SIZE)
+}
+
+/// Leaves bytes to the next kernel, in a block of their own.
+fn leave(bytes: &[u8]) -> Verdict<PhysAddr> {
+    let PreservedBlock { ptr, addr } = PAGES.alloc_preserve(block_for(bytes.len()))?;
+    // SAFETY: the block is as long, and lent to this function alone.
+    unsafe { ptr.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+    Ok(addr)
+}
+
+/// Takes such bytes over and frees their block.
+fn take(addr: u64, len: usize) -> Option<Vec<u8>> {
+    let ptr = PAGES.restore(PhysAddr::new(addr)?, block_for(len))?;
+    // SAFETY: the block is as long, initialised, and lent to this function alone.
+    let bytes = unsafe { slice::from_raw_parts(ptr.as_ptr(), len) }.to_vec();
+    // SAFETY: 1. from the claim above. 2. The bytes were copied.
+    unsafe { PAGES.restore_free(ptr, block_for(len)) };
+    Some(bytes)
+}
