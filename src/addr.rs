@@ -32,6 +32,12 @@ assert_eq_size!(Option<PhysAddr>, u64);
 
 impl PhysAddr {
     /// Reads the `u64` of the wire: `None` if it is zero.
+    ///
+    /// ```
+    /// # use kho_block::PhysAddr;
+    /// assert!(PhysAddr::new(0x2000).is_some());
+    /// assert_eq!(PhysAddr::new(0), None);
+    /// ```
     #[must_use]
     pub const fn new(addr: u64) -> Option<Self> {
         match NonZeroU64::new(addr) {
@@ -69,6 +75,12 @@ impl PhysAddr {
     }
 
     /// Whether the address is a multiple of `align` bytes; no address is a multiple of zero.
+    ///
+    /// ```
+    /// # use kho_block::PhysAddr;
+    /// let addr = PhysAddr::new(0x2000).unwrap();
+    /// assert!(addr.is_aligned_to(8192) && !addr.is_aligned_to(16384));
+    /// ```
     #[must_use]
     pub const fn is_aligned_to(self, align: u64) -> bool {
         matches!(self.get().checked_rem(align), Some(0))

@@ -4,8 +4,11 @@
 
 use core::iter::FusedIterator;
 
+use crate::allocator::PreservedAllocator;
 use crate::block::Block;
 use crate::entry::Entry;
+use crate::origin::Origin;
+use crate::set::BlockSet;
 use crate::starts::Starts;
 
 /// Reads a set in both directions; rests between two entries. See
@@ -110,6 +113,16 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     }
 
     /// Steps back over an entry and returns it; `None` at the start.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[2, 3])?;
+    /// let mut cursor = set.cursor_back();
+    /// assert_eq!((cursor.prev(), cursor.prev(), cursor.prev()), (Some(&3), Some(&2), None));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
     pub fn prev(&mut self) -> Option<&'a T> {
         loop {
             if let Some(slot) = self.slot.checked_sub(1) {
@@ -122,12 +135,30 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     }
 
     /// The entry that [`next`](Iterator::next) would return.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[2, 3])?;
+    /// assert_eq!((set.cursor().peek_next(), set.cursor_back().peek_next()), (Some(&2), None));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
     #[must_use]
     pub fn peek_next(&self) -> Option<&'a T> {
         self.clone().next()
     }
 
     /// The entry that [`prev`](Self::prev) would return.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[2, 3])?;
+    /// assert_eq!((set.cursor().peek_prev(), set.cursor_back().peek_prev()), (None, Some(&3)));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
     #[must_use]
     pub fn peek_prev(&self) -> Option<&'a T> {
         self.clone().prev()
@@ -174,3 +205,39 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Iterator for Cursor<'a, T, BLOCK_SIZ
 
 impl<T: Entry, const BLOCK_SIZE: usize> ExactSizeIterator for Cursor<'_, T, BLOCK_SIZE> {}
 impl<T: Entry, const BLOCK_SIZE: usize> FusedIterator for Cursor<'_, T, BLOCK_SIZE> {}
+
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
+    BlockSet<T, A, O, BLOCK_SIZE>
+{
+    /// A read cursor before the first entry.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[2, 3, 5])?;
+    /// let mut cursor = set.cursor();
+    /// assert_eq!((cursor.next(), cursor.next()), (Some(&2), Some(&3)));
+    /// assert_eq!(cursor.prev(), Some(&3));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn cursor(&self) -> Cursor<'_, T, BLOCK_SIZE> {
+        Cursor::new(self.chain.blocks(), &self.starts, self.tail)
+    }
+
+    /// A read cursor after the last entry, to walk backwards.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[2, 3, 5])?;
+    /// assert_eq!(set.cursor_back().prev(), Some(&5));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn cursor_back(&self) -> Cursor<'_, T, BLOCK_SIZE> {
+        let mut cursor = self.cursor();
+        cursor.seek_end();
+        cursor
+    }
+}

@@ -5,8 +5,11 @@
 use core::iter::FusedIterator;
 use core::slice;
 
+use crate::allocator::PreservedAllocator;
 use crate::block::Block;
 use crate::entry::Entry;
+use crate::origin::Origin;
+use crate::set::BlockSet;
 
 /// The entries of each block as a slice; see [`BlockSet::blocks`](crate::BlockSet::blocks).
 pub struct Blocks<'a, T, const BLOCK_SIZE: usize>(slice::Iter<'a, Block<T, BLOCK_SIZE>>);
@@ -270,3 +273,25 @@ macro_rules! iterate_blocks {
 
 iterate_blocks!(Blocks, &'a [T], Block::entries);
 iterate_blocks!(BlocksMut, &'a mut [T], Block::entries_mut);
+
+impl<'a, T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> IntoIterator
+    for &'a BlockSet<T, A, O, BLOCK_SIZE>
+{
+    type Item = &'a T;
+    type IntoIter = Iter<'a, T, BLOCK_SIZE>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> IntoIterator
+    for &'a mut BlockSet<T, A, O, BLOCK_SIZE>
+{
+    type Item = &'a mut T;
+    type IntoIter = IterMut<'a, T, BLOCK_SIZE>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
+    }
+}

@@ -31,6 +31,7 @@
 
 mod machine;
 mod memory;
+mod report;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -39,6 +40,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::machine::{Machine, State};
 use self::memory::Memory;
+pub use self::report::{Calls, Fault};
 use crate::addr::PhysAddr;
 use crate::allocator::{AllocError, PreservedAllocator, PreservedBlock};
 
@@ -50,61 +52,28 @@ pub const POISON: u8 = 0xa5;
 /// `&Mock` is an allocator, and so is `Mock` itself, for a set in a `static`.
 pub struct Mock(Mutex<Machine>);
 
-/// How often each method of [`PreservedAllocator`] was called, refused calls included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Calls {
-    /// Calls of `alloc_preserve`.
-    pub alloc_preserve: usize,
-    /// Calls of `unpreserve_free`.
-    pub unpreserve_free: usize,
-    /// Calls of `restore`.
-    pub restore: usize,
-    /// Calls of `unrestore`.
-    pub unrestore: usize,
-    /// Calls of `restore_free`.
-    pub restore_free: usize,
-}
-
-/// Something that a kernel should not have done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// `restore` of a block that is claimed already. It was refused. A damaged chain leads to this.
-    DoubleClaim {
-        /// The block.
-        addr: u64,
-    },
-    /// A block was to be claimed, freed or given back with another size than its own. It was not.
-    WrongSize {
-        /// The block.
-        addr: u64,
-        /// Its size, in bytes.
-        size: usize,
-        /// What the call said.
-        said: usize,
-    },
-    /// A block was to be freed or given back by a call that does not take such a block, or was no
-    /// block at all. Nothing happened.
-    ForeignFree {
-        /// The call.
-        call: &'static str,
-    },
-    /// At a reboot the block was preserved for this kernel, but neither freed by it nor preserved
-    /// anew: it is gone.
-    Lost {
-        /// The block.
-        addr: u64,
-    },
-}
-
 impl Mock {
     /// A machine with no preserved memory, and as much free memory as the host has.
+    ///
+    /// ```
+    /// # use kho_block::mock::Mock;
+    /// static MACHINE: Mock = Mock::new();
+    /// assert_eq!(MACHINE.live(), 0);
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self(Mutex::new(Machine::new()))
     }
 
     /// A machine that grants `n` allocations and refuses every later one.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// let machine = Mock::refusing(1);
+    /// let mut set = BlockSet::<u64, _>::new(&machine);
+    /// assert!(set.grow(1023).is_err()); // two blocks
+    /// assert_eq!(machine.live(), 0);
+    /// ```
     #[must_use]
     pub fn refusing(n: usize) -> Self {
         let machine = Self::new();
@@ -153,12 +122,34 @@ impl Mock {
     ///
     /// What was preserved for the kernel that ends here, and not freed by it, is gone, and
     /// [reported](Fault::Lost).
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, IncomingSet, PhysAddr, mock::Mock};
+    /// let mut machine = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&machine);
+    /// set.push(2)?;
+    /// let _ = set.into_head();
+    /// machine.reboot();
+    /// assert_eq!((machine.live(), machine.unclaimed()), (0, 1));
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
     pub fn reboot(&mut self) {
         self.machine().reboot();
     }
 
     /// Adds a block with these bytes, as if the previous kernel had left it at `addr`: for images
     /// of other origin.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, IncomingSet, PhysAddr, mock::Mock};
+    /// let mut machine = Mock::new();
+    /// let mut block = [0; 32];
+    /// block[8..16].copy_from_slice(&1_u64.to_ne_bytes()); // the count
+    /// machine.leave(0x2000, &block);
+    /// let set = IncomingSet::<u64, _, 32>::restore(&machine, PhysAddr::new(0x2000))?;
+    /// assert_eq!(set.len(), 1);
+    /// # Ok::<(), kho_block::RestoreError>(())
+    /// ```
     ///
     /// # Panics
     ///
@@ -181,6 +172,20 @@ impl Mock {
 
     /// Writes bytes at a physical address: damage, mostly.
     ///
+    /// ```
+    /// # use kho_block::{BlockSet, IncomingSet, PhysAddr, mock::Mock};
+    /// let mut machine = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&machine);
+    /// set.push(2)?;
+    /// let head = set.into_head();
+    /// machine.reboot();
+    /// let count = head.unwrap().get() + 8;
+    /// assert_eq!(machine.read(count, 8), 1_u64.to_ne_bytes());
+    /// machine.write(count, &u64::MAX.to_ne_bytes());
+    /// assert!(IncomingSet::<u64, _>::restore(&machine, head).is_err());
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    ///
     /// # Panics
     ///
     /// If the range is not within one block.
@@ -202,12 +207,32 @@ impl Mock {
     }
 
     /// How often each method was called since the machine was made.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// let machine = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&machine);
+    /// set.grow(5000)?;
+    /// assert_eq!(machine.calls().alloc_preserve, 5);
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
     #[must_use]
     pub fn calls(&self) -> Calls {
         self.machine().calls
     }
 
     /// What went wrong since the machine was made, in order.
+    ///
+    /// ```
+    /// # use kho_block::PreservedAllocator;
+    /// # use kho_block::mock::{Fault, Mock};
+    /// let mut machine = Mock::new();
+    /// machine.leave(0x2000, &[0; 32]);
+    /// let addr = kho_block::PhysAddr::new(0x2000).unwrap();
+    /// assert!(machine.restore(addr, 32).is_some());
+    /// assert!(machine.restore(addr, 32).is_none());
+    /// assert_eq!(machine.faults(), [Fault::DoubleClaim { addr: 0x2000 }]);
+    /// ```
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         self.machine().faults.clone()

@@ -6,7 +6,6 @@ use crate::abi::{DEFAULT_BLOCK_SIZE, HEADER_SIZE, MAX_BLOCKS, to_wire};
 use crate::addr::PhysAddr;
 use crate::allocator::PreservedAllocator;
 use crate::block::{Block, Chain};
-use crate::cursor::Cursor;
 use crate::entry::Entry;
 use crate::iter::{Blocks, BlocksMut, Iter, IterMut};
 use crate::origin::{Incoming, Origin, Outgoing};
@@ -105,6 +104,15 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     }
 
     /// Whether the set has no entries; it may still have blocks.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(1)?;
+    /// assert!(set.is_empty());
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -112,12 +120,30 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
 
     /// Slots in all blocks together, used or not. In a restored set that is not dense some of them
     /// lie behind a block's last entry, in the middle of the chain.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(1)?;
+    /// assert_eq!(set.capacity(), (8192 - 16) / 8);
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.block_count().saturating_mul(Self::CAPACITY_PER_BLOCK)
     }
 
     /// Blocks in the chain.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(1023)?;
+    /// assert_eq!(set.block_count(), 2);
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
     #[must_use]
     pub fn block_count(&self) -> usize {
         self.chain.blocks().len()
@@ -294,62 +320,8 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         BlocksMut::new(self.chain.blocks_mut())
     }
 
-    /// A read cursor before the first entry.
-    ///
-    /// ```
-    /// # use kho_block::{BlockSet, mock::Mock};
-    /// # let mem = Mock::new();
-    /// let mut set = BlockSet::<u64, _>::new(&mem);
-    /// set.extend_from_slice(&[2, 3, 5])?;
-    /// let mut cursor = set.cursor();
-    /// assert_eq!((cursor.next(), cursor.next()), (Some(&2), Some(&3)));
-    /// assert_eq!(cursor.prev(), Some(&3));
-    /// # Ok::<(), kho_block::GrowError>(())
-    /// ```
-    pub fn cursor(&self) -> Cursor<'_, T, BLOCK_SIZE> {
-        Cursor::new(self.chain.blocks(), &self.starts, self.tail)
-    }
-
-    /// A read cursor after the last entry, to walk backwards.
-    ///
-    /// ```
-    /// # use kho_block::{BlockSet, mock::Mock};
-    /// # let mem = Mock::new();
-    /// let mut set = BlockSet::<u64, _>::new(&mem);
-    /// set.extend_from_slice(&[2, 3, 5])?;
-    /// assert_eq!(set.cursor_back().prev(), Some(&5));
-    /// # Ok::<(), kho_block::GrowError>(())
-    /// ```
-    pub fn cursor_back(&self) -> Cursor<'_, T, BLOCK_SIZE> {
-        let mut cursor = self.cursor();
-        cursor.seek_end();
-        cursor
-    }
-
     /// The end of the chain, where entries are appended and removed.
     pub(crate) fn end(&mut self) -> Writer<'_, T, BLOCK_SIZE> {
         Writer::new(self.chain.blocks_mut(), &mut self.tail)
-    }
-}
-
-impl<'a, T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> IntoIterator
-    for &'a BlockSet<T, A, O, BLOCK_SIZE>
-{
-    type Item = &'a T;
-    type IntoIter = Iter<'a, T, BLOCK_SIZE>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<'a, T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> IntoIterator
-    for &'a mut BlockSet<T, A, O, BLOCK_SIZE>
-{
-    type Item = &'a mut T;
-    type IntoIter = IterMut<'a, T, BLOCK_SIZE>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter_mut()
     }
 }

@@ -1,0 +1,50 @@
+//! What a mock tells of the kernel that used it.
+
+#![forbid(unsafe_code)]
+
+/// How often each method of [`PreservedAllocator`](crate::PreservedAllocator) was called, refused calls included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Calls of `alloc_preserve`.
+    pub alloc_preserve: usize,
+    /// Calls of `unpreserve_free`.
+    pub unpreserve_free: usize,
+    /// Calls of `restore`.
+    pub restore: usize,
+    /// Calls of `unrestore`.
+    pub unrestore: usize,
+    /// Calls of `restore_free`.
+    pub restore_free: usize,
+}
+
+/// Something that a kernel should not have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// `restore` of a block that is claimed already. It was refused. A damaged chain leads to this.
+    DoubleClaim {
+        /// The block.
+        addr: u64,
+    },
+    /// A block was to be claimed, freed or given back with another size than its own. It was not.
+    WrongSize {
+        /// The block.
+        addr: u64,
+        /// Its size, in bytes.
+        size: usize,
+        /// What the call said.
+        said: usize,
+    },
+    /// A block was to be freed or given back by a call that does not take such a block, or was no
+    /// block at all. Nothing happened.
+    ForeignFree {
+        /// The call.
+        call: &'static str,
+    },
+    /// At a reboot the block was preserved for this kernel, but neither freed by it nor preserved
+    /// anew: it is gone.
+    Lost {
+        /// The block.
+        addr: u64,
+    },
+}
