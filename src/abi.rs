@@ -78,6 +78,7 @@ pub const fn entries_per_block(block_size: usize, entry_size: usize) -> usize {
 }
 
 /// A size or count of this kernel as the wire has it: nothing is lost, `usize` has 64 bits at most.
+#[inline]
 pub(crate) const fn to_wire(n: usize) -> u64 {
     const { assert!(usize::BITS <= u64::BITS) };
     #[expect(clippy::as_conversions, reason = "there is no const conversion, and it is asserted")]

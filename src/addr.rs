@@ -39,6 +39,7 @@ impl PhysAddr {
     /// assert_eq!(PhysAddr::new(0), None);
     /// ```
     #[must_use]
+    #[inline]
     pub const fn new(addr: u64) -> Option<Self> {
         match NonZeroU64::new(addr) {
             Some(addr) => Some(Self(addr)),
@@ -53,6 +54,7 @@ impl PhysAddr {
     /// assert_eq!(PhysAddr::new(0x2000).unwrap().get(), 0x2000);
     /// ```
     #[must_use]
+    #[inline]
     pub const fn get(self) -> u64 {
         self.0.get()
     }
@@ -67,6 +69,7 @@ impl PhysAddr {
     /// assert_eq!(PhysAddr::to_wire(None), 0);
     /// ```
     #[must_use]
+    #[inline]
     pub const fn to_wire(addr: Option<Self>) -> u64 {
         match addr {
             Some(addr) => addr.get(),
@@ -82,6 +85,7 @@ impl PhysAddr {
     /// assert!(addr.is_aligned_to(8192) && !addr.is_aligned_to(16384));
     /// ```
     #[must_use]
+    #[inline]
     pub const fn is_aligned_to(self, align: u64) -> bool {
         matches!(self.get().checked_rem(align), Some(0))
     }
@@ -95,6 +99,7 @@ impl PhysAddr {
     /// assert_eq!(addr.checked_add(u64::MAX), None);
     /// ```
     #[must_use]
+    #[inline]
     pub const fn checked_add(self, offset: u64) -> Option<Self> {
         match self.0.checked_add(offset) {
             Some(addr) => Some(Self(addr)),

@@ -34,6 +34,7 @@ use crate::starts::Starts;
 /// assert_eq!(cursor.prev(), Some(&2));
 /// # Ok::<(), kho_block::GrowError>(())
 /// ```
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Cursor<'a, T, const BLOCK_SIZE: usize> {
     /// Up to the set's tail.
     blocks: &'a [Block<T, BLOCK_SIZE>],

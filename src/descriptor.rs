@@ -158,7 +158,10 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     #[must_use]
     pub fn descriptor(&mut self, tag: u64) -> Descriptor {
         const {
-            assert!(BLOCK_SIZE < 1 << 32, "a descriptor has 32 bits for the size of a block");
+            assert!(
+                to_wire(BLOCK_SIZE) < 1 << 32,
+                "a descriptor has 32 bits for the size of a block"
+            );
         }
         let flags = DescriptorFlags::DENSE | DescriptorFlags::NO_EMPTY_BLOCKS;
         Descriptor {

@@ -37,6 +37,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     ///     0          0x100000000     1022 of    1022          0x100002000
     ///     1          0x100002000      478 of    1022                  0x0
     /// ```
+    #[must_use]
     pub fn dump(&self) -> impl fmt::Display {
         Dump(self)
     }

@@ -125,6 +125,12 @@ impl<T> fmt::Display for PushError<T> {
 
 impl<T> Error for PushError<T> {}
 
+impl<T> From<PushError<T>> for GrowError {
+    fn from(error: PushError<T>) -> Self {
+        error.cause
+    }
+}
+
 /// More entries than the set has room for, and the caller may not grow it here.
 ///
 /// # Examples
@@ -212,7 +218,7 @@ impl fmt::Display for DescriptorError {
         match field {
             DescriptorField::Magic => write!(f, "magic {found:#x} is not {expected:#x}"),
             DescriptorField::Version => write!(f, "version {found} is not {expected}"),
-            DescriptorField::Flags => write!(f, "flags {found:#x} are not all of {expected:#x}"),
+            DescriptorField::Flags => write!(f, "flags {found:#x} go beyond {expected:#x}"),
             DescriptorField::EntrySize => write!(f, "entry size {found} is not {expected}"),
             DescriptorField::BlockSize => write!(f, "block size {found} is not {expected}"),
             DescriptorField::Entries => write!(f, "says {found} entries, the chain {expected}"),

@@ -79,7 +79,7 @@ impl Word {
     }
 }
 
-/// A native-endian `u64` in preserved memory, where the processor stores at most 32 bits at once.
+/// A native-endian `u64` in preserved memory, where the processor has no atomic 64-bit store.
 ///
 /// The halves are stored one after the other. A count fits the lower half, so it still changes in
 /// one go, and so does a link unless both of its halves are in use (memory above 4 GiB).

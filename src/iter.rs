@@ -12,18 +12,22 @@ use crate::origin::Origin;
 use crate::set::BlockSet;
 
 /// The entries of each block as a slice; see [`BlockSet::blocks`](crate::BlockSet::blocks).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Blocks<'a, T, const BLOCK_SIZE: usize>(slice::Iter<'a, Block<T, BLOCK_SIZE>>);
 
 /// The entries of each block as a mutable slice; see
 /// [`BlockSet::blocks_mut`](crate::BlockSet::blocks_mut).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct BlocksMut<'a, T, const BLOCK_SIZE: usize>(slice::IterMut<'a, Block<T, BLOCK_SIZE>>);
 
 /// The entries of a set; see [`BlockSet::iter`](crate::BlockSet::iter).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Iter<'a, T, const BLOCK_SIZE: usize>(
     Flat<Blocks<'a, T, BLOCK_SIZE>, slice::Iter<'a, T>>,
 );
 
 /// The entries of a set, mutable; see [`BlockSet::iter_mut`](crate::BlockSet::iter_mut).
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IterMut<'a, T, const BLOCK_SIZE: usize>(
     Flat<BlocksMut<'a, T, BLOCK_SIZE>, slice::IterMut<'a, T>>,
 );

@@ -113,7 +113,8 @@ impl Mock {
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     ///
-    /// An allocation panics whose address is zero, not aligned to its size, or in use.
+    /// An allocation panics whose address is zero, not aligned to its size, in use, or too close to the
+    /// end of the address space.
     pub fn place(&self, addrs: impl IntoIterator<Item = u64>) {
         self.machine().places.extend(addrs);
     }
@@ -153,7 +154,8 @@ impl Mock {
     ///
     /// # Panics
     ///
-    /// If the length is no power of two, or `addr` is zero, not aligned to it, or in use.
+    /// If the length is no power of two, or `addr` is zero, not aligned to it, in use, or too close
+    /// to the end of the address space.
     pub fn leave(&mut self, addr: u64, bytes: &[u8]) {
         let memory = Memory::zeroed(bytes.len()).expect("the length is a power of two");
         memory.write(0, bytes);
@@ -238,8 +240,8 @@ impl Mock {
         self.machine().faults.clone()
     }
 
-    /// Asserts that every block was freed and nothing went wrong. [`Fault::DoubleClaim`] may have:
-    /// refusing it is how a chain with a cycle is found.
+    /// Asserts that every block was freed and nothing went wrong. [`Fault::DoubleClaim`] and
+    /// [`Fault::WrongSizeClaim`] may have: refusing a claim is how a damaged chain is found.
     ///
     /// # Panics
     ///
@@ -248,7 +250,9 @@ impl Mock {
         assert_eq!(self.live(), 0, "blocks are neither freed nor left to the next kernel");
         assert_eq!(self.unclaimed(), 0, "blocks of the previous kernel were never claimed");
         let mut faults = self.faults();
-        faults.retain(|fault| !matches!(fault, Fault::DoubleClaim { .. }));
+        faults.retain(|fault| {
+            !matches!(fault, Fault::DoubleClaim { .. } | Fault::WrongSizeClaim { .. })
+        });
         assert_eq!(faults, [], "the kernel broke the allocator's contract");
     }
 
@@ -258,9 +262,9 @@ impl Mock {
 }
 
 // SAFETY:
-// 1, 2. A block is lent from memory that the machine owns, and keeps until it is dropped or
-// rebooted,       both of which take the machine from everyone else. Until then only `&mut self`
-// touches it.
+// 1 and 2. A block is lent from memory that the machine owns, and keeps until it is dropped or
+//    rebooted, both of which take the machine from everyone else. Until then only `&mut self`
+//    touches it.
 // 3. `add` checks the address, and `Memory` is aligned to its size.
 // 4. `Memory::zeroed`.
 // 5. `restore` hands out only what is `Left`, which makes it `Claimed`; `Left` is what `reboot`

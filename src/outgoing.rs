@@ -179,3 +179,11 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         self.chain.leave()
     }
 }
+
+impl<T: Entry, A: PreservedAllocator + Default, const BLOCK_SIZE: usize> Default
+    for BlockSet<T, A, Outgoing, BLOCK_SIZE>
+{
+    fn default() -> Self {
+        Self::new(A::default())
+    }
+}

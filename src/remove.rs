@@ -47,7 +47,8 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
             if start < len || self.tail == 0 {
                 break;
             }
-            // INVARIANT: 2. the block at `tail` has just lost whatever entries it had.
+            // INVARIANT: 2. the block at `tail` has just lost whatever entries it had. 4. so it may
+            // be any; those before the new `tail` are as full as they were.
             self.tail = self.tail.saturating_sub(1);
         }
     }

@@ -18,7 +18,7 @@ use crate::writer::Writer;
 /// it over from the previous one ([`Incoming`]; see [`IncomingSet`]).
 ///
 /// Entries are numbered from 0 in the order in which they were appended, and never move in memory.
-/// `&mut` is the only lock; [`SharedBlockSet`](crate::SharedBlockSet) adds one. A set that is
+/// `&mut` is the only lock; `SharedBlockSet`, with the feature `spin`, adds one. A set that is
 /// dropped frees its blocks; [`into_head`](Self::into_head) leaves them to the next kernel.
 ///
 /// # Invariants

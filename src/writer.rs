@@ -32,6 +32,7 @@ use crate::error::CapacityError;
 /// assert!(set.is_empty());
 /// # Ok::<(), kho_block::GrowError>(())
 /// ```
+#[must_use = "a writer appends nothing by itself"]
 pub struct Writer<'a, T, const BLOCK_SIZE: usize> {
     blocks: &'a mut [Block<T, BLOCK_SIZE>],
     /// The set's: every block after it is empty, and those before it take no more entries.

@@ -147,14 +147,7 @@ impl fmt::Display for RestoreFromError {
     }
 }
 
-impl Error for RestoreFromError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Descriptor(error) => Some(error),
-            Self::Chain(error) => Some(error),
-        }
-    }
-}
+impl Error for RestoreFromError {}
 
 impl From<DescriptorError> for RestoreFromError {
     fn from(error: DescriptorError) -> Self {

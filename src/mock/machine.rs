@@ -100,7 +100,7 @@ impl Machine {
             State::Outgoing => return None,
             State::Claimed => self.faults.push(Fault::DoubleClaim { addr }),
             State::Left if memory.size != size => {
-                self.faults.push(Fault::WrongSize { addr, size: memory.size, said: size });
+                self.faults.push(Fault::WrongSizeClaim { addr, size: memory.size, said: size });
             }
             State::Left => {
                 *state = State::Claimed;

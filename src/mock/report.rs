@@ -26,7 +26,17 @@ pub enum Fault {
         /// The block.
         addr: u64,
     },
-    /// A block was to be claimed, freed or given back with another size than its own. It was not.
+    /// `restore` of a block with another size than its own. It was refused. A damaged chain leads
+    /// to this.
+    WrongSizeClaim {
+        /// The block.
+        addr: u64,
+        /// Its size, in bytes.
+        size: usize,
+        /// What the call said.
+        said: usize,
+    },
+    /// A block was to be freed or given back with another size than its own. It was not.
     WrongSize {
         /// The block.
         addr: u64,

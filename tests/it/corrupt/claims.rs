@@ -80,7 +80,7 @@ fn blocks_of_another_size_are_not_preserved_blocks() {
     assert_eq!((error.kind, error.block, error.addr.get()), (Misaligned, 0, ADDRS[0]));
     let error = IncomingSet::<Record, _, 128>::restore(&mem, PhysAddr::new(ADDRS[1])).unwrap_err();
     assert_eq!((error.kind, error.block, error.addr.get()), (NotPreserved, 0, ADDRS[1]));
-    let wrong_size = |addr, size, said| Fault::WrongSize { addr, size, said };
+    let wrong_size = |addr, size, said| Fault::WrongSizeClaim { addr, size, said };
     assert_eq!(mem.faults(), [wrong_size(ADDRS[0], 64, 32), wrong_size(ADDRS[1], 64, 128)]);
     assert_eq!((mem.live(), mem.unclaimed()), (0, ADDRS.len()));
 

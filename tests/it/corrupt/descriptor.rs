@@ -1,10 +1,8 @@
 //! Descriptors that do not fit the chain, or the kernel that reads them.
 
-use core::error::Error;
-
 use kho_block::RestoreErrorKind::{Empty, Misaligned, NotFull, NotPreserved};
 use kho_block::mock::Mock;
-use kho_block::{Descriptor, DescriptorError, DescriptorField, RestoreError, RestoreFromError};
+use kho_block::{Descriptor, DescriptorField, RestoreFromError};
 
 use super::Damage::Count;
 use super::{ADDRS, CAPACITY, Set, TAG, apply, assert_restores, bytes, chain};
@@ -107,12 +105,12 @@ fn the_chain_is_held_to_the_flags_of_its_descriptor() {
 }
 
 #[test]
-fn an_error_of_a_descriptor_says_which_field_and_leads_to_its_cause() {
+fn an_error_says_whether_it_is_the_descriptor_or_the_chain_and_what_is_wrong() {
     let good = chain().1;
     let rows = [
         (Descriptor { magic: 0xAB, ..good }, "magic 0xab is not 0x4b484f424c4f434b"),
         (Descriptor { version: 2, ..good }, "version 2 is not 1"),
-        (Descriptor { flags: 7, ..good }, "flags 0x7 are not all of 0x3"),
+        (Descriptor { flags: 7, ..good }, "flags 0x7 go beyond 0x3"),
         (Descriptor { entry_size: 9, ..good }, "entry size 9 is not 10"),
         (Descriptor { block_size: 32, ..good }, "block size 32 is not 64"),
         (Descriptor { entries: 13, ..good }, "says 13 entries, the chain 14"),
@@ -121,12 +119,11 @@ fn an_error_of_a_descriptor_says_which_field_and_leads_to_its_cause() {
     for (descriptor, message) in rows {
         let error = Set::restore_from(&chain().0, &descriptor, TAG).unwrap_err();
         assert_eq!(error.to_string(), format!("descriptor: {message}"));
-        let cause =
-            error.source().and_then(|cause| cause.downcast_ref::<DescriptorError>()).unwrap();
+        let RestoreFromError::Descriptor(cause) = error else { panic!("{error}") };
         assert_eq!((cause.to_string().as_str(), cause.errno(), error.errno()), (message, 22, 22));
     }
     let descriptor = Descriptor { head: 0xA1, ..good };
     let error = Set::restore_from(&chain().0, &descriptor, TAG).unwrap_err();
     assert_eq!(error.to_string(), "block 0 at 0xa1: not aligned to the block size");
-    assert!(error.source().is_some_and(|cause| cause.is::<RestoreError>()));
+    assert!(matches!(error, RestoreFromError::Chain(_)));
 }

@@ -119,7 +119,8 @@ pub(super) fn check<T: Sample, O: Origin, const B: usize>(
         assert_eq!(set.get(index), model.entries.get(index));
         let offset = model.slot(index).map(|slot| HEADER_SIZE + slot * size_of::<T>());
         let addr = set.phys_addr(index).map(PhysAddr::get);
-        assert_eq!(addr.map(|addr| usize::try_from(addr).unwrap() % B), offset);
+        let size = u64::try_from(B).unwrap();
+        assert_eq!(addr.map(|addr| usize::try_from(addr % size).unwrap()), offset);
     }
 }
 

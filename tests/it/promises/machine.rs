@@ -65,7 +65,7 @@ fn only_the_start_and_size_of_a_block_claim_it() {
     assert_eq!(mem.faults(), [], "a damaged chain is no fault of the kernel that reads it");
     for size in [0, 1, 32, 63, 128, usize::MAX] {
         assert_eq!(mem.restore(addr(0x1000), size), None);
-        let fault = Fault::WrongSize { addr: 0x1000, size: 64, said: size };
+        let fault = Fault::WrongSizeClaim { addr: 0x1000, size: 64, said: size };
         assert_eq!(mem.faults().last(), Some(&fault));
     }
     assert_eq!((mem.live(), mem.unclaimed()), (0, 1));
