@@ -74,7 +74,11 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
             sound(number, number <= self.tail || count == 0, "2: empty after `tail`")?;
             sound(number, number > self.tail || self.start_of(number) == sum, "3: the start")?;
             if !O::INCOMING {
-                sound(number, number >= self.tail || block.is_full(), "4: full before `tail`")?;
+                sound(
+                    number,
+                    number >= self.tail || block.count() == Self::CAPACITY_PER_BLOCK,
+                    "4: full before `tail`",
+                )?;
                 let zero = block.bytes_behind(block.count()).iter().all(|&byte| byte == 0);
                 sound(number, zero, "4: unused bytes are zero")?;
             }

@@ -48,6 +48,7 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     ///
     /// 1. `ptr` points to a block of `BLOCK_SIZE` bytes that is lent to the caller.
     /// 2. The caller leaves the block to the value returned.
+    #[inline]
     unsafe fn from_lent(ptr: NonNull<u8>) -> Self {
         const { assert!(Self::CAPACITY > 0) };
         // INVARIANT: 1. by the caller's duties; 2. `CAPACITY` is computed by that function.
@@ -55,6 +56,7 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 
     /// The header, as it stands.
+    #[inline]
     pub(crate) fn header(&self) -> &Header {
         // SAFETY: the first 16 bytes of a lent block (invariant 1) are valid, initialised, aligned
         // for the header's words, and never borrowed by a `&mut`.
@@ -62,11 +64,13 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 
     /// The address of the first slot; only an address.
+    #[inline]
     fn first_slot(&self) -> *mut T {
         self.base.as_ptr().wrapping_add(1).cast()
     }
 
     /// Every slot, in use or not.
+    #[inline]
     pub(crate) fn slots(&self) -> &[T] {
         // SAFETY: by invariants 1 and 2, `CAPACITY` slots fit into the valid, initialised block
         // behind its header, are aligned for `T`, and any bytes are a `T`. `&self` excludes
@@ -75,6 +79,7 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 
     /// The header, and every slot, in use or not.
+    #[inline]
     pub(crate) fn parts_mut(&mut self) -> (&Header, &mut [T]) {
         let first = self.first_slot();
         // SAFETY: as in `header`; the slots, borrowed below, do not overlap it.
@@ -86,6 +91,7 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 
     /// The bytes from slot `from` to the end of the block; none if there is no such slot.
+    #[inline]
     pub(crate) fn bytes_behind(&self, from: usize) -> &[u8] {
         let skip = from.min(Self::CAPACITY).saturating_mul(size_of::<T>());
         let len = BLOCK_SIZE.saturating_sub(HEADER_SIZE).saturating_sub(skip);
@@ -121,15 +127,18 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         Self { alloc, blocks: Vec::new(), head: None, origin: PhantomData }
     }
 
+    #[inline]
     pub(crate) fn head(&self) -> Option<PhysAddr> {
         self.head
     }
 
+    #[inline]
     pub(crate) fn blocks(&self) -> &[Block<T, BLOCK_SIZE>] {
         &self.blocks
     }
 
     /// The blocks, for a caller that changes entries and counts. It swaps no two of them.
+    #[inline]
     pub(crate) fn blocks_mut(&mut self) -> &mut [Block<T, BLOCK_SIZE>] {
         &mut self.blocks
     }
@@ -139,6 +148,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Errors
     ///
     /// If the heap has no such room; nothing has changed then.
+    #[inline]
     pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
         self.blocks.try_reserve(additional)
     }
@@ -175,6 +185,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         self.head.take()
     }
 
+    #[inline]
     fn free(&self, block: Block<T, BLOCK_SIZE>) {
         let ptr = block.base.cast();
         if O::INCOMING {
@@ -214,6 +225,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Outgo
 impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Incoming, BLOCK_SIZE> {
     /// Claims the block at `addr`, where the last block's link (the head, if there is none) points.
     /// The index has room for it.
+    #[inline]
     pub(crate) fn claim(&mut self, addr: PhysAddr) -> Option<&Block<T, BLOCK_SIZE>> {
         let ptr = self.alloc.restore(addr, BLOCK_SIZE)?;
         // SAFETY: 1. `restore` lent it just now. 2. `ptr` is not used again.

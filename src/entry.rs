@@ -15,6 +15,9 @@ use crate::abi::{MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE, entries_per_block};
 /// old memory of this kernel would reach the next. References, `bool`, `char` and most enums have
 /// invalid values and are refused; keep them as integers and convert.
 ///
+/// The derives look for a crate named `zerocopy`. With this crate as the only dependency, add
+/// `#[zerocopy(crate = "kho_block::zerocopy")]` to the record.
+///
 /// A set checks the rest when it is compiled: an entry is not empty, fits a block, asks for at most
 /// [16 bytes](MAX_ENTRY_ALIGN) of alignment, and has no destructor, which the next kernel could not
 /// run.
@@ -27,6 +30,7 @@ use crate::abi::{MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE, entries_per_block};
 /// /// The record that LUO keeps of a session.
 /// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 /// #[repr(C)]
+/// #[zerocopy(crate = "kho_block::zerocopy")]
 /// struct Session {
 ///     name: [u8; 64],
 ///     files: u64,

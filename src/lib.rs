@@ -86,7 +86,9 @@
 //!
 //! ```no_run
 //! use core::ptr::NonNull;
-//! use kho_block::{AllocError, BlockSet, PhysAddr, PreservedAllocator, PreservedBlock};
+//! use kho_block::{
+//!     AllocError, BlockSet, PhysAddr, PreservedAllocator, PreservedBlock, SharedBlockSet,
+//! };
 //! # mod kho {
 //! #     use core::ptr::NonNull;
 //! #     pub fn alloc_preserve(_: usize) -> Option<NonNull<u8>> { None }
@@ -103,8 +105,8 @@
 //!
 //! // SAFETY, by duty. 1 to 4, 7: the pages are zeroed, aligned to their order, and no one else's
 //! // until they are freed; KHO keeps them where they are. 5, 6: `restore_folio` looks the address
-//! // up among what is preserved, and takes it off the list. 8: nothing here panics. 9: there is one
-//! // KHO.
+//! // up among what is preserved, and takes it off the list. 8: nothing here panics. 9: there is
+//! // one KHO.
 //! unsafe impl PreservedAllocator for Kho {
 //!     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
 //!         let ptr = kho::alloc_preserve(size).ok_or(AllocError)?;
@@ -134,7 +136,7 @@
 //!     }
 //! }
 //!
-//! static FILES: kho_block::SharedBlockSet<u64, Kho> = kho_block::SharedBlockSet::new(BlockSet::new(Kho));
+//! static FILES: SharedBlockSet<u64, Kho> = SharedBlockSet::new(BlockSet::new(Kho));
 //! ```
 //!
 //! The repository has one for bare metal to copy, `tests/kexec/src/pages.rs`, in two kernels that

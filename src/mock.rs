@@ -113,8 +113,8 @@ impl Mock {
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     ///
-    /// An allocation panics whose address is zero, not aligned to its size, in use, or too close to the
-    /// end of the address space.
+    /// An allocation panics whose address is zero, not aligned to its size, in use, or too close to
+    /// the end of the address space.
     pub fn place(&self, addrs: impl IntoIterator<Item = u64>) {
         self.machine().places.extend(addrs);
     }

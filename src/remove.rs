@@ -103,11 +103,13 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// set.push(3)?;
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
+    #[inline]
     pub fn destroy(&mut self) {
         self.keep_blocks(0);
     }
 
     /// Blocks up to the last one with an entry.
+    #[inline]
     pub(crate) fn blocks_in_use(&self) -> usize {
         let up_to_tail = self.chain.blocks().get(..=self.tail).unwrap_or_default();
         up_to_tail
@@ -117,6 +119,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     }
 
     /// Frees all blocks but the first `blocks`.
+    #[inline]
     fn keep_blocks(&mut self, blocks: usize) {
         // INVARIANT: 1. the chain unlinks what it frees. 2 and 3. `tail` stays a block or becomes
         // 0, and the blocks up to it keep their starts.

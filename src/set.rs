@@ -96,6 +96,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         match self.chain.blocks().get(self.tail) {
             Some(block) => self.start_of(self.tail).saturating_add(block.count()),
@@ -114,6 +115,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -145,6 +147,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     #[must_use]
+    #[inline]
     pub fn block_count(&self) -> usize {
         self.chain.blocks().len()
     }
@@ -162,6 +165,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     #[must_use]
+    #[inline]
     pub fn head(&self) -> Option<PhysAddr> {
         self.chain.head()
     }
@@ -217,12 +221,14 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// ```
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&T> {
-        // Bounded by the length rather than by the block's count, whose cache line stays untouched.
-        if index >= self.len() {
-            return None;
-        }
         let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
-        self.chain.blocks().get(block)?.slots().get(slot)
+        // Whatever starts before the tail is in use: the header's cache line stays untouched there.
+        let (before, from_tail) = self.chain.blocks().split_at_checked(self.tail)?;
+        match before.get(block) {
+            Some(found) => found.slots().get(slot),
+            None if block == self.tail => from_tail.first()?.entries().get(slot),
+            None => None,
+        }
     }
 
     /// Entry `index`, to be changed; `None` if there is no such entry.

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use core::mem;
+use core::{mem, slice};
 
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -13,62 +13,60 @@ use crate::header::Header;
 
 impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     /// Entries in use. Never above the capacity, whatever the header says.
+    #[inline]
     pub(crate) fn count(&self) -> usize {
         Self::believed(self.header())
     }
 
+    #[inline]
     fn believed(header: &Header) -> usize {
         usize::try_from(header.count()).map_or(Self::CAPACITY, |count| count.min(Self::CAPACITY))
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.count() == Self::CAPACITY
-    }
-
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.count() == 0
     }
 
+    #[inline]
     pub(crate) fn entries(&self) -> &[T] {
         self.slots().get(..self.count()).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn entries_mut(&mut self) -> &mut [T] {
         let (header, slots) = self.parts_mut();
         slots.get_mut(..Self::believed(header)).unwrap_or_default()
     }
 
-    /// The free slots, and what counts those that get written.
-    fn room(&mut self) -> (Room<'_>, &mut [T]) {
-        let (header, slots) = self.parts_mut();
-        let counted = Self::believed(header);
-        (Room { header, counted, written: 0 }, slots.get_mut(counted..).unwrap_or_default())
-    }
-
-    /// Appends an entry.
+    /// Writes the first free slot, number `count`, and counts it.
     ///
     /// # Errors
     ///
-    /// The entry, if the block is full.
-    pub(crate) fn push(&mut self, entry: T) -> Result<(), T> {
-        let (mut room, free) = self.room();
-        let Some(slot) = free.first_mut() else { return Err(entry) };
+    /// The entry, if there is no such slot.
+    #[inline]
+    pub(crate) fn push_at(&mut self, count: usize, entry: T) -> Result<(), T> {
+        let (header, slots) = self.parts_mut();
+        let Some(slot) = slots.get_mut(count) else { return Err(entry) };
         *slot = entry;
-        room.written = 1;
+        header.set_count(to_wire(count.saturating_add(1)));
         Ok(())
     }
 
-    /// Counts the first free slot, which is zero in a block of this kernel, and lends it.
-    pub(crate) fn push_zeroed(&mut self) -> Option<&mut T> {
-        let (mut room, free) = self.room();
-        let slot = free.first_mut()?;
-        room.written = 1;
+    /// Counts the first free slot, number `count`, which is zero in a block of this kernel, and
+    /// lends it.
+    pub(crate) fn push_zeroed_at(&mut self, count: usize) -> Option<&mut T> {
+        let (header, slots) = self.parts_mut();
+        let slot = slots.get_mut(count)?;
+        header.set_count(to_wire(count.saturating_add(1)));
         Some(slot)
     }
 
     /// Appends copies of as many `entries` as fit; returns the others.
     pub(crate) fn extend_from_slice<'e>(&mut self, entries: &'e [T]) -> &'e [T] {
-        let (mut room, free) = self.room();
+        let (header, slots) = self.parts_mut();
+        let count = Self::believed(header);
+        let free = slots.get_mut(count..).unwrap_or_default();
         let n = free.len().min(entries.len());
         let (Some(free), Some((now, later))) = (free.get_mut(..n), entries.split_at_checked(n))
         else {
@@ -76,20 +74,23 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         };
         // As bytes, since a `T` need not be `Copy`. Both are `n` entries long.
         free.as_mut_bytes().copy_from_slice(now.as_bytes());
-        room.written = n;
+        header.set_count(to_wire(count.saturating_add(n)));
         later
     }
 
-    /// Appends what `entries` yields until the block is full or there is no more; returns how many.
-    /// Asks for no entry that it has no slot for.
-    pub(crate) fn extend(&mut self, entries: &mut impl Iterator<Item = T>) -> usize {
-        let (mut room, free) = self.room();
-        for slot in free {
+    /// Appends what `entries` yields, from slot `count` on, until the block is full or there is no
+    /// more, and keeps `count` up to date. Asks for no entry that it has no slot for.
+    #[inline]
+    pub(crate) fn extend(&mut self, count: &mut usize, entries: &mut impl Iterator<Item = T>) {
+        let (header, slots) = self.parts_mut();
+        let free = slots.get_mut(*count..).unwrap_or_default().iter_mut();
+        let mut room = Room { header, count, capacity: Self::CAPACITY, free };
+        while !room.free.as_slice().is_empty() {
             let Some(entry) = entries.next() else { break };
-            *slot = entry;
-            room.written = room.written.saturating_add(1);
+            if let Some(slot) = room.free.next() {
+                *slot = entry;
+            }
         }
-        room.written
     }
 
     /// Removes the last entry and zeroes its slot.
@@ -113,17 +114,22 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
 }
 
 /// Counts slots once they are written, also if a panic comes between two of them.
-struct Room<'a> {
+struct Room<'a, T> {
     header: &'a Header,
-    counted: usize,
-    written: usize,
+    /// Entries in the block, those that are being written not included.
+    count: &'a mut usize,
+    capacity: usize,
+    /// What is not written yet, up to the end of the block.
+    free: slice::IterMut<'a, T>,
 }
 
-impl Drop for Room<'_> {
+impl<T> Drop for Room<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.written > 0 {
-            self.header.set_count(to_wire(self.counted.saturating_add(self.written)));
+        let written = self.capacity.saturating_sub(self.free.len());
+        if written > *self.count {
+            *self.count = written;
+            self.header.set_count(to_wire(written));
         }
     }
 }

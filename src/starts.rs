@@ -49,6 +49,8 @@ impl Starts {
     }
 
     /// [`locate`](Self::locate) in a set that is not dense.
+    #[cold]
+    #[inline(never)]
     fn search(&self, index: usize) -> (usize, usize) {
         // Of the blocks that start here, the last is the one that is not empty.
         let block = self.sums.partition_point(|&sum| sum <= index).saturating_sub(1);

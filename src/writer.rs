@@ -37,24 +37,40 @@ pub struct Writer<'a, T, const BLOCK_SIZE: usize> {
     blocks: &'a mut [Block<T, BLOCK_SIZE>],
     /// The set's: every block after it is empty, and those before it take no more entries.
     tail: &'a mut usize,
+    /// Entries in the block at `tail`, kept at hand: a push need not wait for the count that the
+    /// push before it has stored. Between two calls a full block is at `tail` only if it is the
+    /// last.
+    count: usize,
 }
 
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], tail: &'a mut usize) -> Self {
-        Self { blocks, tail }
+        let mut writer = Self { blocks, tail, count: 0 };
+        writer.recount();
+        writer
     }
 
-    /// The block that takes the next entry; `None` if all are full.
-    fn open(&mut self) -> Option<&mut Block<T, BLOCK_SIZE>> {
-        if self.blocks.get(*self.tail)?.is_full() {
-            let next = self.tail.saturating_add(1);
-            if next >= self.blocks.len() {
-                return None;
-            }
-            // INVARIANT: the block before the new tail is full.
+    /// Takes note of the tail's count, which has changed.
+    fn recount(&mut self) {
+        self.count = self.blocks.get(*self.tail).map(Block::count).unwrap_or_default();
+        self.advance();
+    }
+
+    /// Whether the block at the tail is full, which between two calls means that all are.
+    fn is_full(&self) -> bool {
+        self.count >= Block::<T, BLOCK_SIZE>::CAPACITY
+    }
+
+    /// Moves on to the next block if the one at the tail is full and not the last.
+    #[inline]
+    fn advance(&mut self) {
+        let next = self.tail.saturating_add(1);
+        if self.is_full() && next < self.blocks.len() {
+            // INVARIANT: the block before the new tail is full. The new one was after the tail, and
+            // so is empty.
             *self.tail = next;
+            self.count = 0;
         }
-        self.blocks.get_mut(*self.tail)
     }
 
     /// Appends an entry.
@@ -75,10 +91,12 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn push(&mut self, entry: T) -> Result<(), T> {
-        match self.open() {
-            Some(block) => block.push(entry),
-            None => Err(entry),
-        }
+        let Some(block) = self.blocks.get_mut(*self.tail) else { return Err(entry) };
+        block.push_at(self.count, entry)?;
+        self.count = self.count.saturating_add(1);
+        // Now rather than when the next entry is at hand, which would have to wait elsewhere.
+        self.advance();
+        Ok(())
     }
 
     /// Appends an entry of zeros, to be filled in place; `None` if every block is full.
@@ -97,7 +115,13 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use = "the entry of zeros is appended, and this is the place to fill it"]
     pub fn push_zeroed(&mut self) -> Option<&mut T> {
-        self.open()?.push_zeroed()
+        if self.is_full() {
+            return None;
+        }
+        let (tail, count) = (*self.tail, self.count);
+        self.count = count.saturating_add(1);
+        self.advance();
+        self.blocks.get_mut(tail)?.push_zeroed_at(count)
     }
 
     /// Appends copies of all `entries`, or of none: a copy for each block.
@@ -145,11 +169,15 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     pub fn extend<I: IntoIterator<Item = T>>(&mut self, entries: I) -> usize {
         let mut entries = entries.into_iter();
         let mut total: usize = 0;
-        while let Some(block) = self.open() {
-            total = total.saturating_add(block.extend(&mut entries));
-            if !block.is_full() {
+        while !self.is_full() {
+            let Some(block) = self.blocks.get_mut(*self.tail) else { break };
+            let before = self.count;
+            block.extend(&mut self.count, &mut entries);
+            total = total.saturating_add(self.count.saturating_sub(before));
+            if !self.is_full() {
                 break;
             }
+            self.advance();
         }
         total
     }
@@ -170,6 +198,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         loop {
             let block = self.blocks.get_mut(*self.tail)?;
             if let Some(entry) = block.pop() {
+                self.recount();
                 return Some(entry);
             }
             // INVARIANT: the block at the old tail is empty, as those after it are.
@@ -194,8 +223,8 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     pub fn available(&self) -> usize {
         let capacity = Block::<T, BLOCK_SIZE>::CAPACITY;
         match self.blocks.get(*self.tail..) {
-            Some([tail, empty @ ..]) => {
-                let free = capacity.saturating_sub(tail.count());
+            Some([_, empty @ ..]) => {
+                let free = capacity.saturating_sub(self.count);
                 empty.len().saturating_mul(capacity).saturating_add(free)
             }
             _ => 0,
@@ -204,9 +233,10 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 
     /// Appends copies of `entries` until the blocks are full or there is no more.
     pub(crate) fn fill(&mut self, mut entries: &[T]) {
-        while !entries.is_empty() {
-            let Some(block) = self.open() else { break };
+        while !entries.is_empty() && !self.is_full() {
+            let Some(block) = self.blocks.get_mut(*self.tail) else { break };
             entries = block.extend_from_slice(entries);
+            self.recount();
         }
     }
 }

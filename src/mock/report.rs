@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-/// How often each method of [`PreservedAllocator`](crate::PreservedAllocator) was called, refused calls included.
+/// How often each method of [`PreservedAllocator`](crate::PreservedAllocator) was called, refused
+/// calls included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     /// Calls of `alloc_preserve`.

@@ -116,6 +116,19 @@ fn what_an_iterator_yields_before_it_panics_is_kept() {
 }
 
 #[test]
+fn a_writer_goes_on_behind_what_its_iterator_yielded_before_it_panicked() {
+    let mem = Mock::new();
+    let mut set = BlockSet::<u64, _>::new(&mem);
+    set.grow(10).unwrap();
+    let mut writer = set.writer();
+    let entries = (1..=3).map(|n| if n == 3 { panic!("as planned") } else { n });
+    assert!(catch_unwind(AssertUnwindSafe(|| writer.extend(entries))).is_err());
+    writer.push(9).unwrap();
+    assert!(set.iter().eq(&[1, 2, 9]));
+    set.audit().unwrap();
+}
+
+#[test]
 fn a_panic_between_two_pushes_loses_and_leaks_nothing() {
     let mem = Mock::new();
     let mut set = Set::new(&mem);
