@@ -211,13 +211,19 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Outgo
         let PreservedBlock { ptr, addr } = self.alloc.alloc_preserve(BLOCK_SIZE)?;
         // SAFETY: 1. `alloc_preserve` lent it just now. 2. `ptr` is not used again.
         let block = unsafe { Block::from_lent(ptr) };
-        // INVARIANT: 2 and 3. the new block's own link is zero.
-        match self.blocks.last() {
-            Some(last) => last.header().set_next(Some(addr)),
-            None => self.head = Some(addr),
+        // There is room since `reserve`. The compiler, which cannot know what the allocator did in
+        // between, learns it here, and leaves out the panic of `push`.
+        if self.blocks.len() == self.blocks.capacity() {
+            self.free(block);
+            return Err(AllocError);
         }
         // INVARIANT: 1. lent by `alloc_preserve`.
         self.blocks.push(block);
+        // INVARIANT: 2 and 3. the new block's own link is zero.
+        match self.blocks.as_slice() {
+            [.., before, _] => before.header().set_next(Some(addr)),
+            _ => self.head = Some(addr),
+        }
         Ok(())
     }
 }
@@ -230,6 +236,11 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Incom
         let ptr = self.alloc.restore(addr, BLOCK_SIZE)?;
         // SAFETY: 1. `restore` lent it just now. 2. `ptr` is not used again.
         let block = unsafe { Block::from_lent(ptr) };
+        // There is room, by the caller's word; as in `append`.
+        if self.blocks.len() == self.blocks.capacity() {
+            self.unclaim(block);
+            return None;
+        }
         // INVARIANT: 2 and 3. by the caller's choice of `addr`.
         if self.blocks.is_empty() {
             self.head = Some(addr);
@@ -243,12 +254,15 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Incom
     pub(crate) fn release(&mut self) -> Option<PhysAddr> {
         // INVARIANT: 1 holds of fewer blocks.
         while let Some(block) = self.blocks.pop() {
-            // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only
-            // one.
-            unsafe { self.alloc.unrestore(block.base.cast(), BLOCK_SIZE) }
+            self.unclaim(block);
         }
         // INVARIANT: 2 and 3 hold of no blocks.
         self.head.take()
+    }
+
+    fn unclaim(&self, block: Block<T, BLOCK_SIZE>) {
+        // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only one.
+        unsafe { self.alloc.unrestore(block.base.cast(), BLOCK_SIZE) }
     }
 }
 

@@ -74,14 +74,23 @@ impl Starts {
         if !self.sums.is_empty() {
             self.sums.try_reserve(1)?;
             // INVARIANT: 1 and 2. one more block, and the caller's count of what precedes it.
-            self.sums.push(sum);
+            self.put(sum);
         } else if in_use && sum < self.of(block, capacity) {
             self.sums.try_reserve(block.saturating_add(1))?;
             // INVARIANT: 1. one for each block so far. 2. up to the first block that was not full,
             // `b * capacity` entries precede block `b`; after it there were only empty ones so far.
-            self.sums.extend((0..=block).map(|b| b.saturating_mul(capacity).min(sum)));
+            (0..=block).for_each(|b| self.put(b.saturating_mul(capacity).min(sum)));
         }
         Ok(())
+    }
+
+    /// Adds a sum, for which there is room. The condition says so to the compiler, which then leaves
+    /// out the panic of `push`.
+    fn put(&mut self, sum: usize) {
+        if self.sums.len() < self.sums.capacity() {
+            // INVARIANT: 1 and 2. by the caller's word.
+            self.sums.push(sum);
+        }
     }
 
     /// Forgets all blocks but the first `blocks`.
