@@ -87,3 +87,58 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         sound(last, self.len() == sum, "3: the length is the sum of the counts")
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::mock::Mock;
+
+    /// Two entries to a block.
+    type Set<'a> = BlockSet<u64, &'a Mock, crate::Outgoing, 32>;
+
+    #[test]
+    fn every_broken_invariant_is_noticed_where_it_is_broken() {
+        type Break = fn(&mut Set<'_>);
+        let breaks: [(Break, usize, &str); 9] = [
+            (|set| set.tail = 4, 3, "2: `tail` is a block, or 0"),
+            (|set| link(set, 0, 0x2008), 1, "1: the address is a block's"),
+            (|set| link(set, 1, set.head().map_or(0, u64::from)), 2, "1: no two blocks have"),
+            (|set| link(set, 1, 0), 1, "1: the last ends it"),
+            (|set| link(set, 3, 0x2000), 3, "1: the last ends it"),
+            (|set| count(set, 1, 3), 1, "2: the count fits"),
+            (|set| count(set, 3, 1), 3, "2: empty after `tail`"),
+            (|set| count(set, 1, 1), 1, "4: full before `tail`"),
+            (|set| set.chain.blocks_mut()[2].parts_mut().1[1] = 7, 2, "4: unused bytes are zero"),
+        ];
+        for (broken, block, message) in breaks {
+            let mem = Mock::new();
+            let mut set = Set::new(&mem);
+            set.grow(8).unwrap();
+            set.writer().extend([1, 2, 3, 4, 5]);
+            set.audit().unwrap();
+            broken(&mut set);
+            let error = set.audit().unwrap_err();
+            assert_eq!(error.block, block, "{error}");
+            let printed = error.to_string();
+            let expected = alloc::format!("block {block}: {message}");
+            assert!(printed.starts_with(&expected), "{printed}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_set_without_blocks_is_sound() {
+        let mem = Mock::new();
+        Set::new(&mem).audit().unwrap();
+    }
+
+    fn link(set: &mut Set<'_>, block: usize, next: u64) {
+        set.chain.blocks()[block].header().set_next(PhysAddr::new(next));
+    }
+
+    fn count(set: &mut Set<'_>, block: usize, count: u64) {
+        set.chain.blocks()[block].header().set_count(count);
+    }
+}

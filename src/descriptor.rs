@@ -163,11 +163,11 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
                 "a descriptor has 32 bits for the size of a block"
             );
         }
-        let flags = DescriptorFlags::DENSE | DescriptorFlags::NO_EMPTY_BLOCKS;
         Descriptor {
             magic: Descriptor::MAGIC,
             version: Descriptor::VERSION,
-            flags: flags.bits(),
+            // What is published is dense and has no empty blocks.
+            flags: DescriptorFlags::all().bits(),
             entry_size: u32::try_from(size_of::<T>()).unwrap_or(u32::MAX),
             block_size: u32::try_from(BLOCK_SIZE).unwrap_or(u32::MAX),
             head: PhysAddr::to_wire(self.publish()),

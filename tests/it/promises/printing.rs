@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 
 use kho_block::mock::Mock;
-use kho_block::{BlockSet, IncomingSet, PhysAddr, PushError};
+use kho_block::{AllocError, BlockSet, IncomingSet, PhysAddr, PushError};
 
 /// Its digits, in either base, are in no address and no count.
 const SECRET: u64 = 0x7777_7777_7777_7777;
@@ -54,7 +54,8 @@ fn mem_full(mem: &Mock, set: &mut BlockSet<u64, &Mock, kho_block::Outgoing, 32>)
     set.push(SECRET).unwrap();
     let error = set.push(SECRET).unwrap_err();
     assert_eq!(error.entry, SECRET);
-    debug(error);
+    let cause = "GrowError { kind: OutOfMemory, wanted: 1, obtained: 0 }";
+    assert_eq!(debug(error), format!("PushError {{ cause: {cause}, .. }}"));
     assert_eq!(error.to_string(), "out of memory: wanted 1 more blocks, obtained 0");
     assert_eq!(error.to_string(), error.cause.to_string());
 }
@@ -84,6 +85,20 @@ fn addresses_are_printed_in_hexadecimal() {
     assert_eq!(format!("{addr:016x}"), "000000010000ab00");
     assert_eq!(format!("{}", PhysAddr::new(u64::MAX).unwrap()), "0xffffffffffffffff");
     assert_eq!(u64::from(addr), addr.get());
+}
+
+#[test]
+fn an_error_says_what_was_wanted_and_what_there_was() {
+    let mem = Mock::new();
+    let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+    set.grow(1).unwrap();
+    let full = set.writer().extend_from_slice(&[1, 2, 3]).unwrap_err();
+    assert_eq!(full.to_string(), "no room for 3 entries: 2 left");
+    let too_many = set.grow(usize::MAX).unwrap_err();
+    let wanted = usize::MAX.div_ceil(2) - 1;
+    let message = format!("{wanted} more blocks would exceed the limit of 10000");
+    assert_eq!(too_many.to_string(), message);
+    assert_eq!(AllocError.to_string(), "out of preserved memory");
 }
 
 #[test]
