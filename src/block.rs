@@ -26,7 +26,8 @@ use crate::origin::{Incoming, Origin, Outgoing};
 ///
 /// 1. `base` points to a block of `BLOCK_SIZE` bytes that is lent (as the allocator's contract has
 ///    it) to whoever holds this value, and this value alone.
-/// 2. `T` and `BLOCK_SIZE` have passed [`checked_capacity`].
+/// 2. `T` and `BLOCK_SIZE` have passed [`checked_capacity`]. So what follows the header is less
+///    than `isize::MAX` bytes: `BLOCK_SIZE` is a power of two.
 pub(crate) struct Block<T, const BLOCK_SIZE: usize> {
     base: NonNull<Header>,
     entries: PhantomData<T>,

@@ -84,8 +84,8 @@ impl Starts {
         Ok(())
     }
 
-    /// Adds a sum, for which there is room. The condition says so to the compiler, which then leaves
-    /// out the panic of `push`.
+    /// Adds a sum, for which there is room. The condition says so to the compiler, which then
+    /// leaves out the panic of `push`.
     fn put(&mut self, sum: usize) {
         if self.sums.len() < self.sums.capacity() {
             // INVARIANT: 1 and 2. by the caller's word.

@@ -32,19 +32,23 @@ use crate::error::CapacityError;
 /// assert!(set.is_empty());
 /// # Ok::<(), kho_block::GrowError>(())
 /// ```
+///
+/// # Invariants
+///
+/// 1. `tail` is the set's: every block after it is empty, and those before it take no more entries.
+/// 2. `count` is how many entries the block at `tail` has, 0 if there is none. So a push need not
+///    wait for the count that the push before it has stored.
+/// 3. Between two calls the block at `tail` is full only if it is the last.
 #[must_use = "a writer appends nothing by itself"]
 pub struct Writer<'a, T, const BLOCK_SIZE: usize> {
     blocks: &'a mut [Block<T, BLOCK_SIZE>],
-    /// The set's: every block after it is empty, and those before it take no more entries.
     tail: &'a mut usize,
-    /// Entries in the block at `tail`, kept at hand: a push need not wait for the count that the
-    /// push before it has stored. Between two calls a full block is at `tail` only if it is the
-    /// last.
     count: usize,
 }
 
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], tail: &'a mut usize) -> Self {
+        // INVARIANT: 1. by the set's own. 2 and 3. `recount` makes them so.
         let mut writer = Self { blocks, tail, count: 0 };
         writer.recount();
         writer
@@ -52,6 +56,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 
     /// Takes note of the tail's count, which has changed.
     fn recount(&mut self) {
+        // INVARIANT: 2. read anew. 3. `advance`.
         self.count = self.blocks.get(*self.tail).map(Block::count).unwrap_or_default();
         self.advance();
     }
@@ -66,8 +71,8 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     fn advance(&mut self) {
         let next = self.tail.saturating_add(1);
         if self.is_full() && next < self.blocks.len() {
-            // INVARIANT: the block before the new tail is full. The new one was after the tail, and
-            // so is empty.
+            // INVARIANT: 1. the block before the new tail is full. 2. the new one was after the
+            // tail, and so is empty.
             *self.tail = next;
             self.count = 0;
         }
@@ -93,6 +98,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     pub fn push(&mut self, entry: T) -> Result<(), T> {
         let Some(block) = self.blocks.get_mut(*self.tail) else { return Err(entry) };
         block.push_at(self.count, entry)?;
+        // INVARIANT: 2. the block has counted the entry. 3. `advance`.
         self.count = self.count.saturating_add(1);
         // Now rather than when the next entry is at hand, which would have to wait elsewhere.
         self.advance();
@@ -115,10 +121,11 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use = "the entry of zeros is appended, and this is the place to fill it"]
     pub fn push_zeroed(&mut self) -> Option<&mut T> {
-        if self.is_full() {
+        if self.is_full() || self.blocks.is_empty() {
             return None;
         }
         let (tail, count) = (*self.tail, self.count);
+        // INVARIANT: 2. the last line counts the slot. 3. `advance`.
         self.count = count.saturating_add(1);
         self.advance();
         self.blocks.get_mut(tail)?.push_zeroed_at(count)
@@ -201,7 +208,8 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
                 self.recount();
                 return Some(entry);
             }
-            // INVARIANT: the block at the old tail is empty, as those after it are.
+            // INVARIANT: 1. the block at the old tail is empty, as those after it are. 2. `count`
+            // is that block's, 0, until `recount`, or to the end if all are empty.
             *self.tail = self.tail.checked_sub(1)?;
         }
     }
