@@ -164,18 +164,22 @@ where
         }
     }
 
+    /// Opens each block before it folds the one before it, which is long enough for the header to
+    /// come out of memory.
     fn fold<B>(self, init: B, mut f: impl FnMut(B, Inner::Item) -> B) -> B {
-        let folded = self.front.fold(init, &mut f);
-        let folded =
-            self.blocks.fold(folded, |folded, block| block.into_iter().fold(folded, &mut f));
-        self.back.fold(folded, f)
+        let (items, folded) = self.blocks.fold((self.front, init), |(items, folded), next| {
+            let next = next.into_iter();
+            (next, items.fold(folded, &mut f))
+        });
+        self.back.fold(items.fold(folded, &mut f), f)
     }
 
     fn rfold<B>(self, init: B, mut f: impl FnMut(B, Inner::Item) -> B) -> B {
-        let folded = self.back.rfold(init, &mut f);
-        let folded =
-            self.blocks.rfold(folded, |folded, block| block.into_iter().rfold(folded, &mut f));
-        self.front.rfold(folded, f)
+        let (items, folded) = self.blocks.rfold((self.back, init), |(items, folded), next| {
+            let next = next.into_iter();
+            (next, items.rfold(folded, &mut f))
+        });
+        self.front.rfold(items.rfold(folded, &mut f), f)
     }
 }
 
