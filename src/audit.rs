@@ -12,6 +12,7 @@ use crate::allocator::PreservedAllocator;
 use crate::entry::Entry;
 use crate::origin::Origin;
 use crate::set::BlockSet;
+use crate::tail::Tail;
 
 /// An invariant of [`BlockSet`] that does not hold: a fault in this crate, or in the allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
             if holds { Ok(()) } else { Err(AuditError { broken, block }) }
         };
         sound(0, self.head().is_some() != blocks.is_empty(), "1: a head if there are blocks")?;
-        sound(last, self.tail <= last, "2: `tail` is a block, or 0")?;
+        sound(last, self.tail.block <= last, "2: the tail is a block, or 0")?;
 
         let mut addrs = BTreeSet::new();
         let mut sum: usize = 0;
@@ -71,20 +72,24 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
             sound(number, addrs.insert(addr), "1: no two blocks have one address")?;
             sound(number, PhysAddr::new(next).is_some() == (number < last), "1: the last ends it")?;
             sound(number, count <= to_wire(Self::CAPACITY_PER_BLOCK), "2: the count fits")?;
-            sound(number, number <= self.tail || count == 0, "2: empty after `tail`")?;
-            sound(number, number > self.tail || self.start_of(number) == sum, "3: the start")?;
+            sound(number, number <= self.tail.block || count == 0, "2: empty after the tail")?;
+            let start = self.starts.of(number, Self::CAPACITY_PER_BLOCK);
+            sound(number, number > self.tail.block || start == sum, "3: the start")?;
+            let Tail { block: tail, start, count } = self.tail;
+            let known = (start, count) == (sum, block.count());
+            sound(number, number != tail || known, "2: the tail's start and count")?;
             if !O::INCOMING {
                 sound(
                     number,
-                    number >= self.tail || block.count() == Self::CAPACITY_PER_BLOCK,
-                    "4: full before `tail`",
+                    number >= self.tail.block || block.count() == Self::CAPACITY_PER_BLOCK,
+                    "4: full before the tail",
                 )?;
                 let zero = block.bytes_behind(block.count()).iter().all(|&byte| byte == 0);
                 sound(number, zero, "4: unused bytes are zero")?;
             }
             sum = sum.saturating_add(block.count());
         }
-        sound(last, self.len() == sum, "3: the length is the sum of the counts")
+        sound(last, self.len() == sum, "2: the length is the sum of the counts")
     }
 }
 
@@ -102,15 +107,17 @@ mod tests {
     #[test]
     fn every_broken_invariant_is_noticed_where_it_is_broken() {
         type Break = fn(&mut Set<'_>);
-        let breaks: [(Break, usize, &str); 9] = [
-            (|set| set.tail = 4, 3, "2: `tail` is a block, or 0"),
+        let breaks: [(Break, usize, &str); 11] = [
+            (|set| set.tail.block = 4, 3, "2: the tail is a block, or 0"),
+            (|set| set.tail.start = 3, 2, "2: the tail's start and count"),
+            (|set| set.tail.count = 2, 2, "2: the tail's start and count"),
             (|set| link(set, 0, 0x2008), 1, "1: the address is a block's"),
             (|set| link(set, 1, set.head().map_or(0, u64::from)), 2, "1: no two blocks have"),
             (|set| link(set, 1, 0), 1, "1: the last ends it"),
             (|set| link(set, 3, 0x2000), 3, "1: the last ends it"),
             (|set| count(set, 1, 3), 1, "2: the count fits"),
-            (|set| count(set, 3, 1), 3, "2: empty after `tail`"),
-            (|set| count(set, 1, 1), 1, "4: full before `tail`"),
+            (|set| count(set, 3, 1), 3, "2: empty after the tail"),
+            (|set| count(set, 1, 1), 1, "4: full before the tail"),
             (|set| set.chain.blocks_mut()[2].parts_mut().1[1] = 7, 2, "4: unused bytes are zero"),
         ];
         for (broken, block, message) in breaks {

@@ -64,10 +64,11 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         unsafe { self.base.as_ref() }
     }
 
-    /// The address of the first slot; only an address.
+    /// The first slot.
     #[inline]
-    fn first_slot(&self) -> *mut T {
-        self.base.as_ptr().wrapping_add(1).cast()
+    fn first_slot(&self) -> NonNull<T> {
+        // SAFETY: by invariants 1 and 2, more than a header is valid at `base`.
+        unsafe { self.base.add(1) }.cast()
     }
 
     /// Every slot, in use or not.
@@ -76,7 +77,7 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         // SAFETY: by invariants 1 and 2, `CAPACITY` slots fit into the valid, initialised block
         // behind its header, are aligned for `T`, and any bytes are a `T`. `&self` excludes
         // writers.
-        unsafe { slice::from_raw_parts(self.first_slot(), Self::CAPACITY) }
+        unsafe { slice::from_raw_parts(self.first_slot().as_ptr(), Self::CAPACITY) }
     }
 
     /// The header, and every slot, in use or not.
@@ -87,7 +88,7 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         let header = unsafe { self.base.as_ref() };
         // SAFETY: as in `slots`; `&mut self` borrows the block's only holder, which excludes
         // readers.
-        let slots = unsafe { slice::from_raw_parts_mut(first, Self::CAPACITY) };
+        let slots = unsafe { slice::from_raw_parts_mut(first.as_ptr(), Self::CAPACITY) };
         (header, slots)
     }
 
@@ -96,7 +97,7 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     pub(crate) fn bytes_behind(&self, from: usize) -> &[u8] {
         let skip = from.min(Self::CAPACITY).saturating_mul(size_of::<T>());
         let len = BLOCK_SIZE.saturating_sub(HEADER_SIZE).saturating_sub(skip);
-        let start = self.first_slot().cast::<u8>().wrapping_add(skip);
+        let start = self.first_slot().as_ptr().cast::<u8>().wrapping_add(skip);
         // SAFETY: by invariants 1 and 2 the block is valid and initialised from its header's end to
         // its own; `start` lies `len` bytes before that. `&self` excludes writers.
         unsafe { slice::from_raw_parts(start, len) }

@@ -225,7 +225,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn cursor(&self) -> Cursor<'_, T, BLOCK_SIZE> {
-        Cursor::new(self.chain.blocks(), &self.starts, self.tail)
+        Cursor::new(self.chain.blocks(), &self.starts, self.tail.block)
     }
 
     /// A read cursor after the last entry, to walk backwards.

@@ -230,6 +230,7 @@ mod slots;
 mod starts;
 #[cfg(feature = "spin")]
 mod sync;
+mod tail;
 mod writer;
 
 pub use zerocopy;

@@ -11,6 +11,7 @@ use crate::error::{GrowError, GrowErrorKind, PushError};
 use crate::origin::Outgoing;
 use crate::set::BlockSet;
 use crate::starts::Starts;
+use crate::tail::Tail;
 use crate::writer::Writer;
 
 impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
@@ -27,7 +28,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     #[must_use]
     pub const fn new(alloc: A) -> Self {
         // INVARIANT: 1 to 4 hold of a set without blocks.
-        Self { chain: Chain::new(alloc), starts: Starts::dense(), tail: 0 }
+        Self { chain: Chain::new(alloc), starts: Starts::dense(), tail: Tail::NONE }
     }
 
     /// Makes room for `count` entries in all, those in the set included: adds as many blocks as

@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 use crate::allocator::PreservedAllocator;
+use crate::block::Block;
 use crate::entry::Entry;
 use crate::origin::Origin;
 use crate::set::BlockSet;
+use crate::tail::Tail;
 
 impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     BlockSet<T, A, O, BLOCK_SIZE>
@@ -40,16 +42,18 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn truncate(&mut self, len: usize) {
-        loop {
-            let start = self.start_of(self.tail);
-            let Some(block) = self.chain.blocks_mut().get_mut(self.tail) else { break };
-            block.truncate(len.saturating_sub(start));
-            if start < len || self.tail == 0 {
+        while let Some(block) = self.chain.blocks_mut().get_mut(self.tail.block) {
+            let kept = len.saturating_sub(self.tail.start);
+            block.truncate(kept);
+            // INVARIANT: 2. as `truncate` counts them.
+            self.tail.count = self.tail.count.min(kept);
+            let Some(before) = self.tail.block.checked_sub(1) else { break };
+            if kept > 0 {
                 break;
             }
-            // INVARIANT: 2. the block at `tail` has just lost whatever entries it had. 4. so it may
-            // be any; those before the new `tail` are as full as they were.
-            self.tail = self.tail.saturating_sub(1);
+            // INVARIANT: 2. the tail has just lost whatever entries it had. 4. so it may be any;
+            // the blocks before the new one are as full as they were.
+            self.retreat(before);
         }
     }
 
@@ -111,7 +115,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// Blocks up to the last one with an entry.
     #[inline]
     pub(crate) fn blocks_in_use(&self) -> usize {
-        let up_to_tail = self.chain.blocks().get(..=self.tail).unwrap_or_default();
+        let up_to_tail = self.chain.blocks().get(..=self.tail.block).unwrap_or_default();
         up_to_tail
             .iter()
             .rposition(|block| !block.is_empty())
@@ -121,10 +125,20 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// Frees all blocks but the first `blocks`.
     #[inline]
     fn keep_blocks(&mut self, blocks: usize) {
-        // INVARIANT: 1. the chain unlinks what it frees. 2 and 3. `tail` stays a block or becomes
+        // INVARIANT: 1. the chain unlinks what it frees. 2 and 3. the tail stays a block or becomes
         // 0, and the blocks up to it keep their starts.
         self.chain.truncate(blocks);
         self.starts.truncate(blocks);
-        self.tail = self.tail.min(blocks.saturating_sub(1));
+        match blocks.checked_sub(1) {
+            None => self.tail = Tail::NONE,
+            Some(last) if last < self.tail.block => self.retreat(last),
+            Some(_) => {}
+        }
+    }
+
+    /// Makes `block` the tail: those after it are empty.
+    fn retreat(&mut self, block: usize) {
+        let count = self.chain.blocks().get(block).map(Block::count).unwrap_or_default();
+        self.tail.retreat(block, count);
     }
 }

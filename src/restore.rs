@@ -14,6 +14,7 @@ use crate::error::{RestoreError, RestoreErrorKind, RestoreFromError};
 use crate::origin::Incoming;
 use crate::set::BlockSet;
 use crate::starts::Starts;
+use crate::tail::Tail;
 
 bitflags! {
     /// What [`restore_with`](BlockSet::restore_with) refuses beyond damage.
@@ -122,7 +123,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         checks: RestoreChecks,
     ) -> Result<Self, RestoreError> {
         // INVARIANT: 1 to 3 hold of a set without blocks; 4 is not about incoming ones.
-        let mut set = Self { chain: Chain::new(alloc), starts: Starts::dense(), tail: 0 };
+        let mut set = Self { chain: Chain::new(alloc), starts: Starts::dense(), tail: Tail::NONE };
         match set.walk(head, checks) {
             Ok(()) => Ok(set),
             Err(error) => {
@@ -180,7 +181,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
             }
             if count > 0 {
                 // INVARIANT: 2. no block follows yet, and those before are before `tail`.
-                self.tail = block;
+                self.tail = Tail { block, start: entries, count };
             }
             entries = entries.saturating_add(count);
         }

@@ -10,6 +10,7 @@ use crate::entry::Entry;
 use crate::iter::{Blocks, BlocksMut, Iter, IterMut};
 use crate::origin::{Incoming, Origin, Outgoing};
 use crate::starts::Starts;
+use crate::tail::Tail;
 use crate::writer::Writer;
 
 /// Entries of type `T`, kept in a chain of preserved blocks of `BLOCK_SIZE` bytes from `A`.
@@ -24,9 +25,10 @@ use crate::writer::Writer;
 /// # Invariants
 ///
 /// 1. The chain of blocks is linked, each block to the one behind it in the index, and ends there.
-/// 2. Every block after `tail` is empty, and `tail` is a block, or 0 if there is none.
-/// 3. `starts` knows where the entries of each block up to `tail` start.
-/// 4. An outgoing set is dense (every block before `tail` is full), and its unused bytes are zero.
+/// 2. Every block after the tail is empty. The tail is a block, or 0 if there is none, and knows how
+///    many entries it has and how many precede it.
+/// 3. `starts` knows where the entries of each block up to the tail start.
+/// 4. An outgoing set is dense (every block before the tail is full), and its unused bytes are zero.
 ///
 /// `audit`, with the feature `mock`, checks them.
 ///
@@ -56,7 +58,7 @@ pub struct BlockSet<
 > {
     pub(crate) chain: Chain<T, A, O, BLOCK_SIZE>,
     pub(crate) starts: Starts,
-    pub(crate) tail: usize,
+    pub(crate) tail: Tail,
 }
 
 /// A set taken over from the previous kernel.
@@ -98,10 +100,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        match self.chain.blocks().get(self.tail) {
-            Some(block) => self.start_of(self.tail).saturating_add(block.count()),
-            None => 0,
-        }
+        self.tail.end()
     }
 
     /// Whether the set has no entries; it may still have blocks.
@@ -192,11 +191,6 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         self.block_addr(block)?.checked_add(to_wire(offset))
     }
 
-    /// How many entries precede those of `block`, which is not after `tail`.
-    pub(crate) fn start_of(&self, block: usize) -> usize {
-        self.starts.of(block, Self::CAPACITY_PER_BLOCK)
-    }
-
     /// The address of a block: the link of its predecessor.
     pub(crate) fn block_addr(&self, block: usize) -> Option<PhysAddr> {
         match block.checked_sub(1) {
@@ -221,14 +215,12 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// ```
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&T> {
-        let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
-        // Whatever starts before the tail is in use: the header's cache line stays untouched there.
-        let (before, from_tail) = self.chain.blocks().split_at_checked(self.tail)?;
-        match before.get(block) {
-            Some(found) => found.slots().get(slot),
-            None if block == self.tail => from_tail.first()?.entries().get(slot),
-            None => None,
+        // In use, as every entry up to the last is: no header is read.
+        if index >= self.len() {
+            return None;
         }
+        let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
+        self.chain.blocks().get(block)?.slots().get(slot)
     }
 
     /// Entry `index`, to be changed; `None` if there is no such entry.

@@ -79,12 +79,16 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 
     /// Appends what `entries` yields, from slot `count` on, until the block is full or there is no
-    /// more, and keeps `count` up to date. Asks for no entry that it has no slot for.
+    /// more, and keeps both copies of `count` up to date. Asks for no entry that it has no slot for.
     #[inline]
-    pub(crate) fn extend(&mut self, count: &mut usize, entries: &mut impl Iterator<Item = T>) {
+    pub(crate) fn extend(
+        &mut self,
+        counts: [&mut usize; 2],
+        entries: &mut impl Iterator<Item = T>,
+    ) {
         let (header, slots) = self.parts_mut();
-        let free = slots.get_mut(*count..).unwrap_or_default().iter_mut();
-        let mut room = Room { header, count, capacity: Self::CAPACITY, free };
+        let free = slots.get_mut(*counts[0]..).unwrap_or_default().iter_mut();
+        let mut room = Room { header, counts, capacity: Self::CAPACITY, free };
         while !room.free.as_slice().is_empty() {
             let Some(entry) = entries.next() else { break };
             if let Some(slot) = room.free.next() {
@@ -116,8 +120,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
 /// Counts slots once they are written, also if a panic comes between two of them.
 struct Room<'a, T> {
     header: &'a Header,
-    /// Entries in the block, those that are being written not included.
-    count: &'a mut usize,
+    /// Both say how many entries the block has, those that are being written not included.
+    counts: [&'a mut usize; 2],
     capacity: usize,
     /// What is not written yet, up to the end of the block.
     free: slice::IterMut<'a, T>,
@@ -127,8 +131,9 @@ impl<T> Drop for Room<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let written = self.capacity.saturating_sub(self.free.len());
-        if written > *self.count {
-            *self.count = written;
+        if written > *self.counts[0] {
+            *self.counts[0] = written;
+            *self.counts[1] = written;
             self.header.set_count(to_wire(written));
         }
     }

@@ -5,6 +5,8 @@
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
+use crate::abi::MAX_BLOCKS;
+
 /// Turns an entry's index into a block and a slot, in O(1) as long as the set is dense.
 ///
 /// A set is dense here if every block before the last one in use is full: every set that this crate
@@ -42,6 +44,9 @@ impl Starts {
     /// The block and slot of entry `index`, which must be in use.
     #[inline]
     pub(crate) fn locate(&self, index: usize, capacity: usize) -> (usize, usize) {
+        // No index in use exceeds the mask; the compiler, told so, divides by a shorter number.
+        let beyond = MAX_BLOCKS.saturating_mul(capacity).checked_next_power_of_two();
+        let index = index & beyond.map_or(usize::MAX, |beyond| beyond.saturating_sub(1));
         match (index.checked_div(capacity), index.checked_rem(capacity)) {
             (Some(block), Some(slot)) if self.sums.is_empty() => (block, slot),
             _ => self.search(index),

@@ -5,6 +5,7 @@
 use crate::block::Block;
 use crate::entry::Entry;
 use crate::error::CapacityError;
+use crate::tail::Tail;
 
 /// Appends behind the last entry, in the blocks there are; see
 /// [`BlockSet::writer`](crate::BlockSet::writer).
@@ -36,44 +37,45 @@ use crate::error::CapacityError;
 /// # Invariants
 ///
 /// 1. `tail` is the set's: every block after it is empty, and those before it take no more entries.
-/// 2. `count` is how many entries the block at `tail` has, 0 if there is none. So a push need not
-///    wait for the count that the push before it has stored.
-/// 3. Between two calls the block at `tail` is full only if it is the last.
+/// 2. `count` is the tail's, at hand, so that an append need not wait for what the one before it
+///    has stored.
+/// 3. Between two calls the tail is full only if it is the last block.
 #[must_use = "a writer appends nothing by itself"]
 pub struct Writer<'a, T, const BLOCK_SIZE: usize> {
     blocks: &'a mut [Block<T, BLOCK_SIZE>],
-    tail: &'a mut usize,
+    tail: &'a mut Tail,
     count: usize,
 }
 
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
-    pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], tail: &'a mut usize) -> Self {
-        // INVARIANT: 1. by the set's own. 2 and 3. `recount` makes them so.
-        let mut writer = Self { blocks, tail, count: 0 };
-        writer.recount();
+    pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], tail: &'a mut Tail) -> Self {
+        // INVARIANT: 1 and 2. by the set's own. 3. `advance`.
+        let mut writer = Self { blocks, count: tail.count, tail };
+        writer.advance();
         writer
     }
 
-    /// Takes note of the tail's count, which has changed.
-    fn recount(&mut self) {
-        // INVARIANT: 2. read anew. 3. `advance`.
-        self.count = self.blocks.get(*self.tail).map(Block::count).unwrap_or_default();
+    /// Takes note of how many entries the tail has now.
+    fn recount(&mut self, count: usize) {
+        // INVARIANT: 2. both.
+        self.count = count;
+        self.tail.count = count;
+        // Now rather than when the next entry is at hand, which would have to wait elsewhere.
         self.advance();
     }
 
-    /// Whether the block at the tail is full, which between two calls means that all are.
+    /// Whether the tail is full, which between two calls means that all blocks are.
     fn is_full(&self) -> bool {
         self.count >= Block::<T, BLOCK_SIZE>::CAPACITY
     }
 
-    /// Moves on to the next block if the one at the tail is full and not the last.
+    /// Moves on to the next block if the tail is full and not the last.
     #[inline]
     fn advance(&mut self) {
-        let next = self.tail.saturating_add(1);
+        let next = self.tail.block.saturating_add(1);
         if self.is_full() && next < self.blocks.len() {
-            // INVARIANT: 1. the block before the new tail is full. 2. the new one was after the
-            // tail, and so is empty.
-            *self.tail = next;
+            // INVARIANT: 1. the old tail is full, and the new one, which was after it, is empty.
+            self.tail.advance();
             self.count = 0;
         }
     }
@@ -96,12 +98,9 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn push(&mut self, entry: T) -> Result<(), T> {
-        let Some(block) = self.blocks.get_mut(*self.tail) else { return Err(entry) };
+        let Some(block) = self.blocks.get_mut(self.tail.block) else { return Err(entry) };
         block.push_at(self.count, entry)?;
-        // INVARIANT: 2. the block has counted the entry. 3. `advance`.
-        self.count = self.count.saturating_add(1);
-        // Now rather than when the next entry is at hand, which would have to wait elsewhere.
-        self.advance();
+        self.recount(self.count.saturating_add(1));
         Ok(())
     }
 
@@ -124,11 +123,9 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         if self.is_full() || self.blocks.is_empty() {
             return None;
         }
-        let (tail, count) = (*self.tail, self.count);
-        // INVARIANT: 2. the last line counts the slot. 3. `advance`.
-        self.count = count.saturating_add(1);
-        self.advance();
-        self.blocks.get_mut(tail)?.push_zeroed_at(count)
+        let (block, count) = (self.tail.block, self.count);
+        self.recount(count.saturating_add(1));
+        self.blocks.get_mut(block)?.push_zeroed_at(count)
     }
 
     /// Appends copies of all `entries`, or of none: a copy for each block.
@@ -177,9 +174,9 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         let mut entries = entries.into_iter();
         let mut total: usize = 0;
         while !self.is_full() {
-            let Some(block) = self.blocks.get_mut(*self.tail) else { break };
+            let Some(block) = self.blocks.get_mut(self.tail.block) else { break };
             let before = self.count;
-            block.extend(&mut self.count, &mut entries);
+            block.extend([&mut self.count, &mut self.tail.count], &mut entries);
             total = total.saturating_add(self.count.saturating_sub(before));
             if !self.is_full() {
                 break;
@@ -203,14 +200,16 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     pub fn prev(&mut self) -> Option<T> {
         loop {
-            let block = self.blocks.get_mut(*self.tail)?;
+            let block = self.blocks.get_mut(self.tail.block)?;
             if let Some(entry) = block.pop() {
-                self.recount();
+                let count = block.count();
+                self.recount(count);
                 return Some(entry);
             }
-            // INVARIANT: 1. the block at the old tail is empty, as those after it are. 2. `count`
-            // is that block's, 0, until `recount`, or to the end if all are empty.
-            *self.tail = self.tail.checked_sub(1)?;
+            let before = self.tail.block.checked_sub(1)?;
+            self.count = self.blocks.get(before)?.count();
+            // INVARIANT: 1. the old tail is empty, as the blocks after it are. 2. both.
+            self.tail.retreat(before, self.count);
         }
     }
 
@@ -230,7 +229,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     #[must_use]
     pub fn available(&self) -> usize {
         let capacity = Block::<T, BLOCK_SIZE>::CAPACITY;
-        match self.blocks.get(*self.tail..) {
+        match self.blocks.get(self.tail.block..) {
             Some([_, empty @ ..]) => {
                 let free = capacity.saturating_sub(self.count);
                 empty.len().saturating_mul(capacity).saturating_add(free)
@@ -242,9 +241,10 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// Appends copies of `entries` until the blocks are full or there is no more.
     pub(crate) fn fill(&mut self, mut entries: &[T]) {
         while !entries.is_empty() && !self.is_full() {
-            let Some(block) = self.blocks.get_mut(*self.tail) else { break };
+            let Some(block) = self.blocks.get_mut(self.tail.block) else { break };
             entries = block.extend_from_slice(entries);
-            self.recount();
+            let count = block.count();
+            self.recount(count);
         }
     }
 }
