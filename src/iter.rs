@@ -166,20 +166,26 @@ where
 
     /// Opens each block before it folds the one before it, which is long enough for the header to
     /// come out of memory.
-    fn fold<B>(self, init: B, mut f: impl FnMut(B, Inner::Item) -> B) -> B {
-        let (items, folded) = self.blocks.fold((self.front, init), |(items, folded), next| {
-            let next = next.into_iter();
-            (next, items.fold(folded, &mut f))
-        });
-        self.back.fold(items.fold(folded, &mut f), f)
+    fn fold<B>(mut self, init: B, mut f: impl FnMut(B, Inner::Item) -> B) -> B {
+        let mut folded = self.front.fold(init, &mut f);
+        if let Some(first) = self.blocks.next() {
+            let (last, before) = self.blocks.fold((first, folded), |(block, folded), next| {
+                (next, block.into_iter().fold(folded, &mut f))
+            });
+            folded = last.into_iter().fold(before, &mut f);
+        }
+        self.back.fold(folded, f)
     }
 
-    fn rfold<B>(self, init: B, mut f: impl FnMut(B, Inner::Item) -> B) -> B {
-        let (items, folded) = self.blocks.rfold((self.back, init), |(items, folded), next| {
-            let next = next.into_iter();
-            (next, items.rfold(folded, &mut f))
-        });
-        self.front.rfold(items.rfold(folded, &mut f), f)
+    fn rfold<B>(mut self, init: B, mut f: impl FnMut(B, Inner::Item) -> B) -> B {
+        let mut folded = self.back.rfold(init, &mut f);
+        if let Some(last) = self.blocks.next_back() {
+            let (first, behind) = self.blocks.rfold((last, folded), |(block, folded), next| {
+                (next, block.into_iter().rfold(folded, &mut f))
+            });
+            folded = first.into_iter().rfold(behind, &mut f);
+        }
+        self.front.rfold(folded, f)
     }
 }
 
