@@ -275,3 +275,26 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Drop
         self.truncate(0);
     }
 }
+
+#[cfg(all(test, feature = "mock"))]
+#[expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests panic")]
+mod tests {
+    use super::*;
+    use crate::mock::Mock;
+
+    #[test]
+    fn a_claim_that_the_index_has_no_room_for_is_given_back() {
+        let mut mem = Mock::new();
+        mem.leave(0x1000, &[0; 32]);
+        let addr = PhysAddr::new(0x1000).unwrap();
+        let mut chain = Chain::<u64, _, Incoming, 32>::new(&mem);
+        assert!(chain.claim(addr).is_none());
+        assert_eq!((chain.head(), mem.live(), mem.unclaimed()), (None, 0, 1));
+
+        chain.reserve(1).unwrap();
+        assert!(chain.claim(addr).is_some());
+        assert_eq!((chain.head(), mem.live(), mem.unclaimed()), (Some(addr), 1, 0));
+        drop(chain);
+        mem.assert_clean();
+    }
+}

@@ -72,3 +72,48 @@ pub(crate) const fn checked_capacity<T: Entry, const BLOCK_SIZE: usize>() -> usi
     assert!(capacity > 0, "an entry must fit into a block beside the 16-byte header");
     capacity
 }
+
+#[cfg(all(test, feature = "mock"))]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+    #[repr(C, align(32))]
+    struct Strict([u8; 32]);
+
+    #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+    #[repr(C)]
+    struct Owner(u64);
+
+    impl Drop for Owner {
+        fn drop(&mut self) {}
+    }
+
+    fn assert_refused<T: Entry, const BLOCK_SIZE: usize>(rule: &str) {
+        let broken = catch_unwind(checked_capacity::<T, BLOCK_SIZE>).unwrap_err();
+        assert_eq!(broken.downcast_ref(), Some(&rule));
+    }
+
+    #[test]
+    fn what_breaks_a_rule_about_sizes_is_told_the_rule() {
+        assert_refused::<u64, 0>("BLOCK_SIZE must be a power of two");
+        assert_refused::<u64, 48>("BLOCK_SIZE must be a power of two");
+        assert_refused::<u64, 16>("BLOCK_SIZE must be at least 32 bytes");
+        assert_refused::<[u64; 0], 32>("an entry must not be empty");
+        assert_refused::<Strict, 64>("an entry may be aligned to 16 bytes at most");
+        assert_refused::<Owner, 32>("an entry must not have a destructor");
+        assert_refused::<[u8; 17], 32>("an entry must fit into a block beside the 16-byte header");
+    }
+
+    #[test]
+    fn what_keeps_every_rule_has_room_for_as_many_entries_as_fit() {
+        assert_eq!(checked_capacity::<u64, 32>(), 2);
+        assert_eq!(checked_capacity::<u128, 32>(), 1);
+        assert_eq!(checked_capacity::<[u8; 16], 32>(), 1);
+        assert_eq!(checked_capacity::<[u8; 9], 32>(), 1);
+        assert_eq!(checked_capacity::<u8, 8192>(), 8176);
+    }
+}

@@ -188,3 +188,21 @@ impl<T: Entry, A: PreservedAllocator + Default, const BLOCK_SIZE: usize> Default
         Self::new(A::default())
     }
 }
+
+#[cfg(all(test, feature = "mock"))]
+#[expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests panic")]
+mod tests {
+    use super::*;
+    use crate::mock::Mock;
+
+    #[test]
+    fn a_push_into_a_set_whose_invariants_are_broken_gives_its_entry_back() {
+        let mem = Mock::new();
+        let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+        set.extend_from_slice(&[1, 2, 3, 4, 5]).unwrap();
+        // No block, but a tail.
+        set.chain.truncate(0);
+        let error = set.push(6).unwrap_err();
+        assert_eq!((error.entry, error.errno()), (6, 12));
+    }
+}

@@ -192,8 +192,10 @@ fn refused_restore(
         let calls = mem.calls();
         match heap::refusing(refusals.len(), || restore(Sheltered(mem), entries.len())) {
             Ok(set) => break set,
-            Err(RestoreError { kind, block, addr, .. }) => {
+            Err(error) => {
+                let RestoreError { kind, block, addr, .. } = error;
                 assert_eq!((kind, addr), (RestoreErrorKind::OutOfMemory, addr_of(block)));
+                assert_eq!(error.errno(), 12);
                 assert_eq!((mem.live(), mem.unclaimed()), (0, counts.len()));
                 let claims = mem.calls().restore - calls.restore;
                 assert_eq!(mem.calls().unrestore - calls.unrestore, claims);
@@ -233,7 +235,7 @@ fn refused_restores(counts: &[u64], checks: RestoreChecks, flags: DescriptorFlag
             tag: 7,
         };
         Taken::restore_from(mem, &descriptor, 7).map_err(|error| match error {
-            RestoreFromError::Chain(error) => error,
+            RestoreFromError::Chain(cause) if cause.errno() == error.errno() => cause,
             other => panic!("{other}"),
         })
     });

@@ -4,6 +4,8 @@ use kho_block::mock::Mock;
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{BlockSet, Descriptor, Entry, IncomingSet, PhysAddr, RestoreChecks};
 
+mod sizes;
+
 /// The record that LUO keeps of a file.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

@@ -6,6 +6,7 @@ mod limits;
 mod machine;
 mod printing;
 mod threads;
+mod values;
 
 use core::iter::from_fn;
 use core::mem::forget;

@@ -2,6 +2,7 @@
 
 use kho_block::RestoreErrorKind::{Empty, Misaligned, NotFull, NotPreserved};
 use kho_block::mock::Mock;
+use kho_block::zerocopy::IntoBytes;
 use kho_block::{Descriptor, DescriptorField, RestoreFromError};
 
 use super::Damage::Count;
@@ -59,6 +60,23 @@ fn every_field_of_a_descriptor_is_checked() {
             (error.kind, error.block, error.addr.get()) == (kind, 0, addr)
         });
     }
+}
+
+#[test]
+fn any_flipped_bit_of_a_descriptor_is_refused_unless_it_only_promises_less() {
+    let (mem, good) = chain();
+    let mut accepted = Vec::new();
+    for bit in 0..8 * size_of::<Descriptor>() {
+        let mut descriptor = good;
+        descriptor.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(set) = Set::restore_from(&mem, &descriptor, TAG) {
+            set.release();
+            accepted.push(descriptor);
+        }
+        assert_eq!((mem.live(), mem.unclaimed()), (0, ADDRS.len()), "bit {bit} keeps a claim");
+    }
+    accepted.sort_by_key(|descriptor| descriptor.flags);
+    assert_eq!(accepted, [0b01, 0b10].map(|flags| Descriptor { flags, ..good }));
 }
 
 /// Asserts that a descriptor is refused with the error that is `right`, and that all claims are

@@ -61,7 +61,7 @@ pub(super) fn apply<T: Sample, O: Origin, const B: usize>(
         Change::Read(steps, finish) => {
             read(set.iter(), model.entries.iter(), steps, *finish, capacity);
             read((&*set).into_iter().clone(), model.entries.iter(), steps, *finish, capacity);
-            read(set.iter_mut(), model.entries.iter_mut(), steps, *finish, capacity);
+            read((&mut *set).into_iter(), model.entries.iter_mut(), steps, *finish, capacity);
             read(set.blocks(), model.blocks().into_iter(), steps, *finish, 1);
             let mut copies: Vec<Vec<T>> = model.blocks().into_iter().map(<[T]>::to_vec).collect();
             let lists = copies.iter_mut().map(Vec::as_mut_slice);

@@ -26,6 +26,18 @@ fn with_a_block() -> Mock {
 }
 
 #[test]
+fn a_machine_is_as_good_by_default_and_prints_its_books_but_no_memory() {
+    let mut mem = Mock::default();
+    mem.leave(0x1000, &[77; 64]);
+    mem.leave(0x2000, &[77; 64]);
+    assert!(mem.alloc_preserve(64).is_ok());
+    assert!(mem.restore(addr(0x1000), 64).is_some());
+    let calls = Calls { alloc_preserve: 1, restore: 1, ..Calls::default() };
+    let expected = format!("Mock {{ live: 2, unclaimed: 1, calls: {calls:?}, .. }}");
+    assert_eq!(format!("{mem:?}"), expected);
+}
+
+#[test]
 fn a_block_is_zeroed_aligned_and_somewhere_else_than_its_address() {
     let mut mem = Mock::new();
     for size in [32, 64, 4096, 65536] {

@@ -1,0 +1,54 @@
+//! The small values: addresses, errors that become others, and what there is by default.
+
+use core::num::NonZeroU64;
+
+use kho_block::mock::Mock;
+use kho_block::{BlockSet, GrowError, PhysAddr};
+
+#[test]
+fn an_address_is_any_number_but_zero_and_stays_that_number() {
+    assert_eq!(PhysAddr::new(0), None);
+    assert_eq!(PhysAddr::to_wire(None), 0);
+    for number in [1, 0x2000, 1 << 32, u64::MAX] {
+        let addr = PhysAddr::new(number).unwrap();
+        let non_zero = NonZeroU64::new(number).unwrap();
+        assert_eq!(
+            (addr.get(), u64::from(addr), PhysAddr::to_wire(Some(addr))),
+            (number, number, number)
+        );
+        assert_eq!((NonZeroU64::from(addr), PhysAddr::from(non_zero)), (non_zero, addr));
+    }
+}
+
+#[test]
+fn an_address_is_aligned_to_what_divides_it() {
+    let addr = PhysAddr::new(0x6000).unwrap();
+    assert!([1, 2, 3, 0x1000, 0x2000, 0x6000].into_iter().all(|align| addr.is_aligned_to(align)));
+    assert!(![0, 5, 0x4000, 0xc000, u64::MAX].into_iter().any(|align| addr.is_aligned_to(align)));
+}
+
+#[test]
+fn an_address_does_not_leave_the_address_space() {
+    let last = PhysAddr::new(u64::MAX).unwrap();
+    let addr = PhysAddr::new(u64::MAX - 7).unwrap();
+    assert_eq!((addr.checked_add(0), addr.checked_add(7)), (Some(addr), Some(last)));
+    assert_eq!((addr.checked_add(8), last.checked_add(u64::MAX)), (None, None));
+}
+
+#[test]
+fn a_set_is_by_default_a_new_one_with_an_allocator_of_its_own() {
+    let mut set = BlockSet::<u64, Mock>::default();
+    assert_eq!((set.len(), set.block_count(), set.head()), (0, 0, None));
+    set.push(7).unwrap();
+    assert!(set.iter().eq(&[7]));
+}
+
+#[test]
+fn a_failed_push_passes_for_a_failed_grow() {
+    let mem = Mock::refusing(0);
+    let mut set = BlockSet::<u64, _>::new(&mem);
+    let grow = |set: &mut BlockSet<_, _>| Ok::<(), GrowError>(set.push(7)?);
+    assert_eq!(grow(&mut set), set.grow(1));
+    mem.refuse_none();
+    assert_eq!(grow(&mut set), Ok(()));
+}
