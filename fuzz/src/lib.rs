@@ -39,8 +39,8 @@ trait Record: Entry + Copy + PartialEq + Debug {}
 
 impl<T: Entry + Copy + PartialEq + Debug> Record for T {}
 
-/// The entries that a set should hold: at most 16 to a block.
-type List<T> = ArrayVec<T, { 16 * BLOCKS }>;
+/// The entries that a set should hold: at most six to a block.
+type List<T> = ArrayVec<T, { 6 * BLOCKS }>;
 
 /// An entry that differs from that of the next `serial` in every byte.
 fn record<T: Record>(serial: u8) -> T {

@@ -1,7 +1,9 @@
 //! Operations on a set and on a list, over several kernels, some without memory.
 
 use core::fmt::Debug;
+use core::mem;
 
+use arrayvec::ArrayVec;
 use kho_block::{
     BlockSet, Descriptor, GrowError, GrowErrorKind, IncomingSet, MAX_BLOCKS, Origin, PhysAddr,
     RestoreChecks, RestoreErrorKind, RestoreFromError,
@@ -34,7 +36,7 @@ fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: Input<'_>, 
         match operation % 32 {
             24..28 if refusals => arena.refuse(n.into()),
             28..32 if refusals => heap::refuse((n % 8).into()),
-            20..24 => kernel = kernel.handover(n, &mut input),
+            20..24 => kernel.handover(n, &mut input),
             operation => kernel.change(operation % 20, n),
         }
         kernel.glance();
@@ -63,7 +65,7 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
         record(self.serial)
     }
 
-    fn records(&mut self, n: usize) -> List<T> {
+    fn records(&mut self, n: usize) -> ArrayVec<T, 23> {
         (0..n).map(|_| self.record()).collect()
     }
 
@@ -87,7 +89,7 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
                 let entries = self.records(some);
                 let result = self.set.extend_from_slice(&entries);
                 if self.grew(self.list.len() + some, result) {
-                    self.list.extend(entries);
+                    self.list.extend(entries.iter().copied());
                 }
             }
             4 => {
@@ -121,7 +123,7 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
             8 => {
                 let entries = self.records(some);
                 match self.set.writer().extend_from_slice(&entries) {
-                    Ok(()) => self.list.extend(entries),
+                    Ok(()) => self.list.extend(entries.iter().copied()),
                     Err(error) => {
                         assert_eq!((error.wanted, error.available), (some, self.room()));
                         assert!(some > self.room());
@@ -133,7 +135,7 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
                 let mut rest = entries.iter().copied();
                 let taken = self.set.writer().extend(&mut rest);
                 assert_eq!((taken, rest.len()), (some.min(self.room()), some - taken));
-                self.list.extend(entries.into_iter().take(taken));
+                self.list.extend(entries.iter().copied().take(taken));
             }
             10 => {
                 let mut writer = self.set.writer();
@@ -222,15 +224,16 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
     }
 
     /// Hands the set over to the next kernel, which reads it and makes a set of its own.
-    fn handover(mut self, n: u8, input: &mut Input<'_>) -> Self {
+    fn handover(&mut self, n: u8, input: &mut Input<'_>) {
         let descriptor = self.described();
-        let head = self.set.into_head();
+        let head = mem::replace(&mut self.set, BlockSet::new(self.arena)).into_head();
         assert_eq!(PhysAddr::to_wire(head), descriptor.head);
         self.arena.reboot();
         let found = self.arena.image().walk::<T>(descriptor.head, RestoreChecks::all());
         assert!(found.is_ok_and(|walk| walk.entries == self.list), "the chain is whole");
 
-        let mut restored = self.list.clone();
+        let mut restored = mem::take(&mut self.list);
+        self.blocks = 0;
         let mut set = restore::<T, SIZE>(self.arena, &descriptor, n);
         compare(&set, &restored);
         for _ in 0..n >> 2 & 7 {
@@ -244,13 +247,6 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
         compare(&set, &restored);
 
         // The new set is made beside the old one, or after it, or not at all.
-        let mut next = Self {
-            set: BlockSet::new(self.arena),
-            list: List::new(),
-            blocks: 0,
-            serial: self.serial,
-            arena: self.arena,
-        };
         self.arena.take_granted();
         self.arena.take_refused();
         heap::take_refused();
@@ -258,13 +254,11 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
             set.destroy();
         }
         if n & 0x40 == 0 {
-            let result = next.set.extend_from_slice(&restored);
-            if next.grew(restored.len(), result) {
-                next.list = restored;
+            let result = self.set.extend_from_slice(&restored);
+            if self.grew(restored.len(), result) {
+                self.list.extend(restored.iter().copied());
             }
         }
-        drop(set);
-        next
     }
 }
 
