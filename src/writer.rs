@@ -72,8 +72,8 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// Moves on to the next block if the tail is full and not the last.
     #[inline]
     fn advance(&mut self) {
-        let next = self.tail.block.saturating_add(1);
-        if self.is_full() && next < self.blocks.len() {
+        let last = self.blocks.len().saturating_sub(1);
+        if self.is_full() && self.tail.block < last {
             // INVARIANT: 1. the old tail is full, and the new one, which was after it, is empty.
             self.tail.advance();
             self.count = 0;
