@@ -45,8 +45,7 @@ impl<const SIZE: usize> Image<SIZE> {
             if let Some(first) = walk.blocks.iter().position(|&(seen, _)| Some(seen) == index) {
                 return damage(RestoreErrorKind::Cycle { first });
             }
-            let Some((index, block)) =
-                index.and_then(|index| Some((index, self.blocks[index].as_ref()?)))
+            let Some((index, block)) = index.and_then(|index| Some((index, self.blocks[index]?)))
             else {
                 return damage(RestoreErrorKind::NotPreserved);
             };

@@ -59,6 +59,13 @@ pub struct Target {
     pub at_most: f64,
 }
 
+impl Target {
+    /// Whether our time keeps within the limit, half of the times at least.
+    pub fn holds_for(&self, figure: &Figure) -> bool {
+        figure.ratio.median <= self.at_most
+    }
+}
+
 impl<'a> Contest<'a> {
     /// A contest over `items` entries of `entry` bytes in `blocks` blocks.
     pub fn new(what: &'static str, entry: usize, blocks: usize, items: usize) -> Self {

@@ -1,7 +1,7 @@
 //! `kho-block` beside its C original, a plain `Vec`, `memcpy`, and the crates people use.
 //!
-//! Every row is one piece of work, done by each contestant in turns; see `contest`. A run of all rows
-//! leaves `ratios.svg`; an argument runs only the rows whose names contain it.
+//! Every row is one piece of work, done by each contestant in turns; see `contest`. A run ends with a
+//! summary, and leaves `ratios.svg`; an argument runs only the rows whose names contain it.
 
 mod contest;
 mod incumbent;
@@ -13,7 +13,7 @@ mod table;
 
 use std::path::Path;
 use std::process::Command;
-use std::{env, io};
+use std::{env, fs, io, thread};
 
 use crate::contest::{Contest, Outcome};
 
@@ -37,12 +37,23 @@ fn main() -> io::Result<()> {
     rows::resize::run(&mut report);
     rows::scale::run(&mut report);
     rows::sessions::run(&mut report);
+    let machine = machine();
+    table::summary(&machine, &report.outcomes);
     if report.filter.is_empty() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ratios.svg");
-        plot::write(&path, &report.outcomes)
+        plot::write(&path, &machine, &report.outcomes)
             .map_err(|error| io::Error::other(error.to_string()))?;
     }
     Ok(())
+}
+
+/// What the figures are of.
+fn machine() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or(env::consts::ARCH, |model| model.trim_start_matches([' ', '\t', ':']));
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    format!("{model}, {processors} processors")
 }
 
 /// The rows that were asked for, as they come.

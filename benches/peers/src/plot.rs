@@ -28,22 +28,24 @@ const WIDTH: u32 = 1000;
 type Ratios<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>;
 
 /// Writes the plot of all contests to `path`.
-pub fn write(path: &Path, outcomes: &[Outcome]) -> Result<(), Box<dyn Error>> {
+pub fn write(path: &Path, machine: &str, outcomes: &[Outcome]) -> Result<(), Box<dyn Error>> {
     let lines = u32::try_from(outcomes.len())?;
     let root = SVGBackend::new(path, (WIDTH, LINE * (lines + 4))).into_drawing_area();
-    draw(&root, outcomes).map_err(|error| error.to_string())?;
+    draw(&root, machine, outcomes).map_err(|error| error.to_string())?;
     root.present().map_err(|error| error.to_string())?;
     Ok(())
 }
 
 fn draw(
     root: &DrawingArea<SVGBackend<'_>, Shift>,
+    machine: &str,
     outcomes: &[Outcome],
 ) -> Result<(), Box<dyn Error>> {
     root.fill(&WHITE)?;
     let (low, high) = RANGE;
+    let caption = format!("Our time as a multiple of each peer's (less is better); {machine}");
     let mut chart: Ratios<'_, '_> = ChartBuilder::on(root)
-        .caption("Our time as a multiple of each peer's (less is better)", ("sans-serif", 16))
+        .caption(caption, ("sans-serif", 16))
         .margin(8)
         .set_label_area_size(LabelAreaPosition::Left, 300)
         .set_label_area_size(LabelAreaPosition::Bottom, 24)

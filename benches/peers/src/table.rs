@@ -1,6 +1,7 @@
-//! The table that a run prints: a row for each peer of each contest.
+//! The tables that a run prints: as it goes on, a row for each peer of each contest; at its end, a row
+//! for each contest.
 
-use crate::contest::{Figure, OURS, Outcome};
+use crate::contest::{Figure, OURS, Outcome, Target};
 
 /// Prints the heading.
 pub fn heading() {
@@ -35,10 +36,49 @@ fn ratio(figure: &Figure) -> String {
 fn verdict(outcome: &Outcome, figure: &Figure) -> String {
     let aimed_at = |peer| outcome.figure(peer).is_some_and(|other| other.name == figure.name);
     match outcome.targets.iter().find(|target| aimed_at(target.peer)) {
-        Some(target) if figure.ratio.median <= target.at_most => {
-            format!("  {:.2} met", target.at_most)
-        }
+        Some(target) if target.holds_for(figure) => format!("  {:.2} met", target.at_most),
         Some(target) => format!("  {:.2} MISSED", target.at_most),
         None => String::new(),
     }
+}
+
+/// The peers with a column of their own; the first is the faster of the two compilers' C.
+const COLUMNS: [&str; 3] = ["C", "Vec", "memcpy"];
+
+/// Prints the contests once more, in Markdown: medians, and between which values half of them lie.
+pub fn summary(machine: &str, outcomes: &[Outcome]) {
+    println!(
+        "\n{machine}\n\n| work | bytes | blocks | C, the faster | `Vec` | `memcpy` | others | targets |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for outcome in outcomes {
+        print!("| {} | {} | {} |", outcome.what, outcome.entry, outcome.blocks);
+        for peer in COLUMNS {
+            match outcome.figure(peer) {
+                Some(figure) => print!(" {} |", with_range(figure)),
+                None => print!(" |"),
+            }
+        }
+        let others = outcome.figures.iter().filter(|figure| {
+            let name = figure.name;
+            name != OURS && !name.starts_with("C, ") && !COLUMNS.contains(&name)
+        });
+        let others: Vec<_> =
+            others.map(|figure| format!("{} {:.2}", figure.name, figure.ratio.median)).collect();
+        println!(" {} | {} |", others.join(", "), verdicts(outcome).join(", "));
+    }
+}
+
+fn with_range(figure: &Figure) -> String {
+    let ratio = figure.ratio;
+    format!("{:.2} ({:.2} to {:.2})", ratio.median, ratio.low, ratio.high)
+}
+
+fn verdicts(outcome: &Outcome) -> Vec<String> {
+    let verdict = |target: &Target| {
+        let figure = outcome.figure(target.peer)?;
+        let verdict = if target.holds_for(figure) { "met" } else { "MISSED" };
+        Some(format!("{:.2} {} {verdict}", target.at_most, target.peer))
+    };
+    outcome.targets.iter().filter_map(verdict).collect()
 }
