@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn every_broken_invariant_is_noticed_where_it_is_broken() {
         type Break = fn(&mut Set<'_>);
-        let breaks: [(Break, usize, &str); 11] = [
+        let breaks: [(Break, usize, &str); 13] = [
             (|set| set.tail.block = 4, 3, "2: the tail is a block, or 0"),
             (|set| set.tail.start = 3, 2, "2: the tail's start and count"),
             (|set| set.tail.count = 2, 2, "2: the tail's start and count"),
@@ -117,6 +117,8 @@ mod tests {
             (|set| link(set, 3, 0x2000), 3, "1: the last ends it"),
             (|set| count(set, 1, 3), 1, "2: the count fits"),
             (|set| count(set, 3, 1), 3, "2: empty after the tail"),
+            (|set| set.starts.note(1, 1, true, 2).unwrap(), 1, "3: the start"),
+            (|set| set.starts.note(2, 3, true, 2).unwrap(), 2, "3: the start"),
             (|set| count(set, 1, 1), 1, "4: full before the tail"),
             (|set| set.chain.blocks_mut()[2].parts_mut().1[1] = 7, 2, "4: unused bytes are zero"),
         ];

@@ -13,7 +13,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::slice;
 
-use crate::abi::HEADER_SIZE;
+use crate::abi::{BlockHeader, HEADER_SIZE};
 use crate::addr::PhysAddr;
 use crate::allocator::{AllocError, PreservedAllocator, PreservedBlock};
 use crate::entry::{Entry, checked_capacity};
@@ -163,9 +163,12 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         }
         if let Some(last) = self.blocks.get(len.saturating_sub(1)) {
             // INVARIANT: 3. `last` becomes the last block below, or, as the head, goes as well.
-            last.header().set_next(None);
+            let last = last.header();
+            last.set_next(None);
             if len == 0 {
-                last.header().set_count(0);
+                last.set_count(0);
+                // INVARIANT: 2. no block is left below.
+                self.head = None;
             }
         }
         while self.blocks.len() > len {
@@ -173,10 +176,6 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
             if let Some(block) = self.blocks.pop() {
                 self.free(block);
             }
-        }
-        if len == 0 {
-            // INVARIANT: 2. the head was the last to go.
-            self.head = None;
         }
     }
 
@@ -203,18 +202,17 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
 }
 
 impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Outgoing, BLOCK_SIZE> {
-    /// Allocates a block and links it, zeroed as it is, behind the last.
+    /// Allocates a block and links it, zeroed as it is, behind the last. The index has room for it.
     ///
     /// # Errors
     ///
-    /// If there is no block, or no room for it in the index; nothing has changed then.
+    /// If there is no block; nothing has changed then.
     pub(crate) fn append(&mut self) -> Result<(), AllocError> {
-        self.reserve(1).map_err(|_| AllocError)?;
         let PreservedBlock { ptr, addr } = self.alloc.alloc_preserve(BLOCK_SIZE)?;
         // SAFETY: 1. `alloc_preserve` lent it just now. 2. `ptr` is not used again.
         let block = unsafe { Block::from_lent(ptr) };
-        // There is room since `reserve`. The compiler, which cannot know what the allocator did in
-        // between, learns it here, and leaves out the panic of `push`.
+        // There is room, by the caller's word. The compiler, which cannot know what the allocator
+        // did in between, learns it here, and leaves out the panic of `push`.
         if self.blocks.len() == self.blocks.capacity() {
             self.free(block);
             return Err(AllocError);
@@ -234,7 +232,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Incom
     /// Claims the block at `addr`, where the last block's link (the head, if there is none) points.
     /// The index has room for it.
     #[inline]
-    pub(crate) fn claim(&mut self, addr: PhysAddr) -> Option<&Block<T, BLOCK_SIZE>> {
+    pub(crate) fn claim(&mut self, addr: PhysAddr) -> Option<BlockHeader> {
         let ptr = self.alloc.restore(addr, BLOCK_SIZE)?;
         // SAFETY: 1. `restore` lent it just now. 2. `ptr` is not used again.
         let block = unsafe { Block::from_lent(ptr) };
@@ -247,9 +245,10 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Incom
         if self.blocks.is_empty() {
             self.head = Some(addr);
         }
+        let header = block.header().read();
         // INVARIANT: 1. lent by `restore`.
         self.blocks.push(block);
-        self.blocks.last()
+        Some(header)
     }
 
     /// Gives every claim back, the last one first; returns the head.
@@ -262,6 +261,8 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Chain<T, A, Incom
         self.head.take()
     }
 
+    // Out of line: only what fails or gives up comes here.
+    #[inline(never)]
     fn unclaim(&self, block: Block<T, BLOCK_SIZE>) {
         // SAFETY: 1. by invariant 1 of the chain. 2. `block` is consumed here, and its only one.
         unsafe { self.alloc.unrestore(block.base.cast(), BLOCK_SIZE) }
@@ -277,7 +278,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Drop
 }
 
 #[cfg(all(test, feature = "mock"))]
-#[expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests panic")]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
     use crate::mock::Mock;

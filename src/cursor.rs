@@ -51,8 +51,9 @@ pub struct Cursor<'a, T, const BLOCK_SIZE: usize> {
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     pub(crate) fn new(blocks: &'a [Block<T, BLOCK_SIZE>], starts: &'a Starts, tail: usize) -> Self {
         let blocks = blocks.get(..=tail).unwrap_or_default();
-        let entries = blocks.first().map(Block::entries).unwrap_or_default();
-        Self { blocks, starts, block: 0, entries, slot: 0 }
+        let mut cursor = Self { blocks, starts, block: 0, entries: &[], slot: 0 };
+        cursor.enter(0);
+        cursor
     }
 
     /// How many entries are behind the cursor: 0 at the start, the set's length at the end.
@@ -107,12 +108,12 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
         self.slot = self.entries.len();
     }
 
-    /// Moves to the start of a block, if there is such a block.
+    /// Moves to the start of a block; `false`, and no move, if there is no such block.
     #[inline]
-    fn enter(&mut self, block: usize) {
-        if let Some(entered) = self.blocks.get(block) {
-            *self = Self { block, entries: entered.entries(), slot: 0, ..*self };
-        }
+    fn enter(&mut self, block: usize) -> bool {
+        let Some(entered) = self.blocks.get(block) else { return false };
+        *self = Self { block, entries: entered.entries(), slot: 0, ..*self };
+        true
     }
 
     /// Steps back over an entry and returns it; `None` at the start.
@@ -183,11 +184,9 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Iterator for Cursor<'a, T, BLOCK_SIZ
                 self.slot = self.slot.saturating_add(1);
                 return Some(entry);
             }
-            let next = self.block.saturating_add(1);
-            if next >= self.blocks.len() {
+            if !self.enter(self.block.checked_add(1)?) {
                 return None;
             }
-            self.enter(next);
         }
     }
 

@@ -56,20 +56,24 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// ```
     pub fn grow(&mut self, count: usize) -> Result<(), GrowError> {
         let before = self.block_count();
-        let blocks = count.div_ceil(Self::CAPACITY_PER_BLOCK);
+        // Rounded up with one division; `div_ceil` takes a remainder too.
+        let last = count.checked_sub(1).and_then(|last| last.checked_div(Self::CAPACITY_PER_BLOCK));
+        let blocks = last.map_or(0, |block| block.saturating_add(1));
         let wanted = blocks.saturating_sub(before);
         if wanted == 0 {
             return Ok(());
         }
+        let refuse = |kind, obtained| Err(GrowError { kind, wanted, obtained });
         if blocks > MAX_BLOCKS {
-            return Err(GrowError { kind: GrowErrorKind::TooManyBlocks, wanted, obtained: 0 });
+            return refuse(GrowErrorKind::TooManyBlocks, 0);
         }
-        let refused = |obtained| GrowError { kind: GrowErrorKind::OutOfMemory, wanted, obtained };
-        self.chain.reserve(wanted).map_err(|_| refused(0))?;
+        if self.chain.reserve(wanted).is_err() {
+            return refuse(GrowErrorKind::OutOfMemory, 0);
+        }
         for obtained in 0..wanted {
             if self.chain.append().is_err() {
                 self.chain.truncate(before);
-                return Err(refused(obtained));
+                return refuse(GrowErrorKind::OutOfMemory, obtained);
             }
         }
         Ok(())
@@ -190,7 +194,7 @@ impl<T: Entry, A: PreservedAllocator + Default, const BLOCK_SIZE: usize> Default
 }
 
 #[cfg(all(test, feature = "mock"))]
-#[expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests panic")]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
     use crate::mock::Mock;

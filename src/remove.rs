@@ -88,8 +88,10 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn shrink(&mut self, count: usize) {
-        let needed = count.div_ceil(Self::CAPACITY_PER_BLOCK);
-        self.keep_blocks(needed.max(self.blocks_in_use()));
+        let last = (0..self.block_count()).rposition(|block| {
+            block.saturating_mul(Self::CAPACITY_PER_BLOCK) < count || self.is_in_use(block)
+        });
+        self.keep_blocks(last.map_or(0, |last| last.saturating_add(1)));
     }
 
     /// Frees every block and with them every entry. The set is then empty and can be used again.
@@ -112,14 +114,11 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         self.keep_blocks(0);
     }
 
-    /// Blocks up to the last one with an entry.
+    /// Whether a block has entries. Reads no header of a block that cannot have any.
     #[inline]
-    pub(crate) fn blocks_in_use(&self) -> usize {
-        let up_to_tail = self.chain.blocks().get(..=self.tail.block).unwrap_or_default();
-        up_to_tail
-            .iter()
-            .rposition(|block| !block.is_empty())
-            .map_or(0, |last| last.saturating_add(1))
+    fn is_in_use(&self, block: usize) -> bool {
+        block <= self.tail.block
+            && self.chain.blocks().get(block).is_some_and(|block| !block.is_empty())
     }
 
     /// Frees all blocks but the first `blocks`.

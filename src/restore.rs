@@ -127,7 +127,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         match set.walk(head, checks) {
             Ok(()) => Ok(set),
             Err(error) => {
-                set.release();
+                set.chain.release();
                 Err(error)
             }
         }
@@ -154,10 +154,9 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
             if self.chain.reserve(1).is_err() {
                 return refuse(RestoreErrorKind::OutOfMemory);
             }
-            let Some(claimed) = self.chain.claim(addr) else {
+            let Some(BlockHeader { next, count }) = self.chain.claim(addr) else {
                 return refuse(self.why_unclaimed(addr));
             };
-            let BlockHeader { next, count } = claimed.header().read();
             let Some(count) = usize::try_from(count).ok().filter(|&count| count <= capacity) else {
                 return refuse(RestoreErrorKind::CountTooLarge { count, capacity });
             };
@@ -169,7 +168,8 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
                 return refuse(RestoreErrorKind::NotFull { count, capacity });
             }
             if checks.contains(RestoreChecks::ZERO_TAIL) {
-                let tail = claimed.bytes_behind(count);
+                let claimed = self.chain.blocks().last();
+                let tail = claimed.map(|block| block.bytes_behind(count)).unwrap_or_default();
                 if let Some(dirty) = tail.iter().position(|&byte| byte != 0) {
                     let offset = BLOCK_SIZE.saturating_sub(tail.len()).saturating_add(dirty);
                     return refuse(RestoreErrorKind::DirtyTail { offset });
@@ -191,10 +191,14 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
 
     /// What is wrong with an address that the allocator refused.
     fn why_unclaimed(&self, addr: PhysAddr) -> RestoreErrorKind {
-        match (0..self.block_count()).find(|&block| self.block_addr(block) == Some(addr)) {
-            Some(first) => RestoreErrorKind::Cycle { first },
-            None => RestoreErrorKind::NotPreserved,
+        let mut link = self.head();
+        for (first, block) in self.chain.blocks().iter().enumerate() {
+            if link == Some(addr) {
+                return RestoreErrorKind::Cycle { first };
+            }
+            link = block.header().next();
         }
+        RestoreErrorKind::NotPreserved
     }
 
     /// Takes over the chain that `descriptor` describes, and refuses it if it is not what was

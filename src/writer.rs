@@ -99,8 +99,9 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     pub fn push(&mut self, entry: T) -> Result<(), T> {
         let Some(block) = self.blocks.get_mut(self.tail.block) else { return Err(entry) };
-        block.push_at(self.count, entry)?;
-        self.recount(self.count.saturating_add(1));
+        let count = self.count;
+        block.push_at(count, entry)?;
+        self.recount(count.saturating_add(1));
         Ok(())
     }
 
