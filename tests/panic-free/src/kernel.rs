@@ -13,6 +13,7 @@ unsafe extern "C" {
     fn kernel_unrestore(ptr: *mut u8, size: usize);
     fn kernel_restore_free(ptr: *mut u8, size: usize);
     fn kernel_heap_alloc(size: usize, align: usize) -> *mut u8;
+    fn kernel_heap_realloc(ptr: *mut u8, size: usize, align: usize, new: usize) -> *mut u8;
     fn kernel_heap_free(ptr: *mut u8, size: usize, align: usize);
     safe fn kernel_panics() -> !;
 }
@@ -59,6 +60,11 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: takes any layout.
         unsafe { kernel_heap_alloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new: usize) -> *mut u8 {
+        // SAFETY: the caller's duties are those of the foreign function.
+        unsafe { kernel_heap_realloc(ptr, layout.size(), layout.align(), new) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
