@@ -152,17 +152,26 @@ impl Pool {
         unsafe { header.write([PhysAddr::to_wire(next), count as u64]) };
     }
 
+    /// The link in a block that the kernel before left.
+    fn next(&self, at: PhysAddr) -> Option<PhysAddr> {
+        let header = self.base(((at.get() - BASE) >> self.shift) as usize).cast::<[u64; 2]>();
+        // SAFETY: by invariant 1 the header lies within the arena, aligned. Only `set_header` writes
+        // it, by `&mut self`, since what was left belongs to no set that could.
+        PhysAddr::new(unsafe { header.read() }[0])
+    }
+
+    /// Follows the links of a chain, and does nothing else; returns the last block.
+    pub(crate) fn follow(&self, head: Option<PhysAddr>) -> Option<PhysAddr> {
+        let mut last = head?;
+        while let Some(next) = self.next(last) {
+            last = next;
+        }
+        Some(last)
+    }
+
     /// Links the last block of a chain, which holds `count` entries, to its first.
     pub(crate) fn close(&mut self, head: Option<PhysAddr>, count: usize) {
-        let mut last = head;
-        while let Some(at) = last {
-            let header = self.base(((at.get() - BASE) >> self.shift) as usize).cast::<[u64; 2]>();
-            // SAFETY: as in `set_header`.
-            match PhysAddr::new(unsafe { header.read() }[0]) {
-                Some(next) => last = Some(next),
-                None => break,
-            }
-        }
+        let last = self.follow(head);
         self.set_header(last, head, count);
     }
 

@@ -89,8 +89,8 @@ impl<'a> Contest<'a> {
     }
 
     /// Lets the contestants take turns, and compares each with the first.
-    pub fn run(mut self) -> Outcome {
-        let mut times = self.take_turns();
+    pub fn run(mut self, once: bool) -> Outcome {
+        let mut times = self.take_turns(once);
         if let Some(cost) =
             self.contestants.iter().position(|(name, _)| Some(*name) == self.without)
         {
@@ -105,16 +105,20 @@ impl<'a> Contest<'a> {
 
     /// Lets two pairs take turns, each with a small task and a large one, and compares how much more
     /// the large one takes.
-    pub fn run_growth(mut self) -> Outcome {
-        let times = self.take_turns();
+    pub fn run_growth(mut self, once: bool) -> Outcome {
+        let times = self.take_turns(once);
         let growth = |pair: &[Vec<f64>]| pair[0].iter().zip(&pair[1]).map(|(a, b)| b / a).collect();
         let growths = times.chunks(2).map(growth).collect();
         self.contestants = self.contestants.into_iter().step_by(2).collect();
         self.outcome(growths)
     }
 
-    /// The times of each contestant, in nanoseconds for a pass, in rounds.
-    fn take_turns(&mut self) -> Vec<Vec<f64>> {
+    /// The times of each contestant, in nanoseconds for a pass, in rounds; `once` is one pass.
+    fn take_turns(&mut self, once: bool) -> Vec<Vec<f64>> {
+        if once {
+            let passes = self.contestants.iter_mut();
+            return passes.map(|(_, pass)| vec![pass().as_nanos() as f64]).collect();
+        }
         let mut passes = Vec::new();
         let mut round = Duration::ZERO;
         for (_, pass) in &mut self.contestants {

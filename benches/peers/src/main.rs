@@ -1,7 +1,8 @@
 //! `kho-block` beside its C original, a plain `Vec`, `memcpy`, and the crates people use.
 //!
 //! Every row is one piece of work, done by each contestant in turns; see `contest`. A run ends with a
-//! summary, and leaves `ratios.svg`; an argument runs only the rows whose names contain it.
+//! summary, and leaves `ratios.svg`; an argument runs only the rows whose names contain it. `--test`
+//! runs every row, each contestant once, to see that it works.
 
 mod contest;
 mod incumbent;
@@ -28,8 +29,10 @@ fn main() -> io::Result<()> {
         let status = again.args(env::args_os().skip(1)).env(name, value).status()?;
         return if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) };
     }
-    let filter = env::args().nth(1).unwrap_or_default();
-    let mut report = Report { filter, outcomes: Vec::new() };
+    let argument = env::args().nth(1).unwrap_or_default();
+    let (filter, once) =
+        if argument == "--test" { (String::new(), true) } else { (argument, false) };
+    let mut report = Report { filter, once, outcomes: Vec::new() };
     table::heading();
     rows::append::run(&mut report);
     rows::read::run(&mut report);
@@ -39,7 +42,7 @@ fn main() -> io::Result<()> {
     rows::sessions::run(&mut report);
     let machine = machine();
     table::summary(&machine, &report.outcomes);
-    if report.filter.is_empty() {
+    if report.filter.is_empty() && !once {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ratios.svg");
         plot::write(&path, &machine, &report.outcomes)
             .map_err(|error| io::Error::other(error.to_string()))?;
@@ -59,6 +62,7 @@ fn machine() -> String {
 /// The rows that were asked for, as they come.
 pub struct Report {
     filter: String,
+    once: bool,
     outcomes: Vec<Outcome>,
 }
 
@@ -70,12 +74,14 @@ impl Report {
 
     /// Runs a contest and prints its row.
     pub fn run(&mut self, contest: Contest<'_>) {
-        self.add(contest.run());
+        let once = self.once;
+        self.add(contest.run(once));
     }
 
     /// Runs a contest over two sizes and prints its row.
     pub fn run_growth(&mut self, contest: Contest<'_>) {
-        self.add(contest.run_growth());
+        let once = self.once;
+        self.add(contest.run_growth(once));
     }
 
     fn add(&mut self, outcome: Outcome) {

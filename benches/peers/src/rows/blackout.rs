@@ -45,6 +45,16 @@ fn restore(report: &mut Report, what: &'static str, cold: bool) {
         spent
     });
     enter_c!(contest, pools, restore_c(source, cold));
+    // One cache miss a block, each waiting for the one before: what no walk of the chain can beat.
+    let mut links = Pool::new(ALL_BLOCKS, BLOCK_SIZE);
+    let head = filled(&links, source).into_head();
+    links.reboot();
+    contest.enter("links alone", move || {
+        if cold {
+            links.chill_headers();
+        }
+        time(|| links.follow(head))
+    });
     if cold {
         contest.at_most(0.7, "C");
     } else {

@@ -30,16 +30,22 @@ struct Session {
 const BYTES: usize = size_of::<Session>();
 const PER_BLOCK: usize = entries_per_block(BLOCK_SIZE, BYTES);
 
+type Outgoing<'p> = BlockSet<Session, &'p Pool, kho_block::Outgoing, BLOCK_SIZE>;
 type Incoming<'p> = IncomingSet<Session, &'p Pool, BLOCK_SIZE>;
 
 pub fn run(report: &mut Report) {
-    const ROWS: [&str; 6] = [SAVE, RESTORE, LINEAR, INDEX, FIND, REFUSE];
+    const ROWS: [&str; 7] = [SAVE, EXTEND, RESTORE, LINEAR, INDEX, FIND, REFUSE];
     if !ROWS.iter().any(|what| report.wants(what)) {
         return;
     }
     let all: Vec<Session> = (0..(ALL_BLOCKS * PER_BLOCK) as u64).map(session).collect();
     let mut pool = Pool::new(ALL_BLOCKS, BLOCK_SIZE);
-    save(report, &pool, &all);
+    save(report, SAVE, &pool, &all, |set, all| {
+        set.writer().extend_from_slice(all).expect("the set has grown");
+    });
+    save(report, EXTEND, &pool, &all, |set, all| {
+        set.writer().extend(all.iter().copied());
+    });
     let mut set = BlockSet::<Session, _, _, BLOCK_SIZE>::new(&pool);
     set.extend_from_slice(&all).expect("the pool has as many blocks");
     let head = set.into_head();
@@ -59,18 +65,25 @@ fn session(number: u64) -> Session {
 }
 
 const SAVE: &str = "sessions: save";
+const EXTEND: &str = "sessions: save, from an iterator";
 
-fn save(report: &mut Report, pool: &Pool, all: &[Session]) {
-    if !report.wants(SAVE) {
+fn save(
+    report: &mut Report,
+    what: &'static str,
+    pool: &Pool,
+    all: &[Session],
+    fill: fn(&mut Outgoing<'_>, &[Session]),
+) {
+    if !report.wants(what) {
         return;
     }
     let other = Pool::new(ALL_BLOCKS, BLOCK_SIZE);
-    let mut contest = Contest::new(SAVE, BYTES, ALL_BLOCKS, all.len());
+    let mut contest = Contest::new(what, BYTES, ALL_BLOCKS, all.len());
     let mut set = BlockSet::<Session, _, _, BLOCK_SIZE>::new(pool);
     set.grow(all.len()).expect("the pool has as many blocks");
     contest.enter(OURS, move || {
         set.clear();
-        time(|| set.writer().extend(all.iter().copied()))
+        time(|| fill(&mut set, all))
     });
     let mut target = all.to_vec();
     contest.enter("memcpy", move || {
