@@ -173,9 +173,8 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         }
         while self.blocks.len() > len {
             // INVARIANT: 1 holds of fewer blocks.
-            if let Some(block) = self.blocks.pop() {
-                self.free(block);
-            }
+            let Some(block) = self.blocks.pop() else { break };
+            self.free(block);
         }
     }
 
@@ -277,11 +276,25 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Drop
     }
 }
 
-#[cfg(all(test, feature = "mock"))]
+#[cfg(test)]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
     use crate::mock::Mock;
+
+    #[test]
+    fn a_block_that_the_index_has_no_room_for_is_freed() {
+        let mem = Mock::new();
+        let mut chain = Chain::<u64, _, Outgoing, 32>::new(&mem);
+        assert_eq!(chain.append(), Err(AllocError));
+        assert_eq!((chain.head(), mem.live(), mem.calls().unpreserve_free), (None, 0, 1));
+
+        chain.reserve(1).unwrap();
+        assert_eq!(chain.append(), Ok(()));
+        assert_eq!((chain.head().is_some(), mem.live()), (true, 1));
+        drop(chain);
+        mem.assert_clean();
+    }
 
     #[test]
     fn a_claim_that_the_index_has_no_room_for_is_given_back() {

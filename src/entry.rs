@@ -73,8 +73,8 @@ pub(crate) const fn checked_capacity<T: Entry, const BLOCK_SIZE: usize>() -> usi
     capacity
 }
 
-#[cfg(all(test, feature = "mock"))]
-#[expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests panic")]
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use std::panic::catch_unwind;
 

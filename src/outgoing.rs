@@ -193,7 +193,7 @@ impl<T: Entry, A: PreservedAllocator + Default, const BLOCK_SIZE: usize> Default
     }
 }
 
-#[cfg(all(test, feature = "mock"))]
+#[cfg(test)]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;

@@ -139,4 +139,15 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn blocks_that_are_gone_are_forgotten() {
+        let mut starts = noted(&[2, 1, 3]);
+        starts.truncate(4);
+        assert_eq!(starts.sums, [0, 2, 3]);
+        starts.truncate(2);
+        assert_eq!(starts.sums, [0, 2]);
+        starts.truncate(0);
+        assert_eq!(starts.locate(7, 3), (2, 1), "a set without blocks is dense");
+    }
 }

@@ -55,9 +55,8 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if let Ok(layout) = Layout::from_size_align(self.size, self.size) {
-            // SAFETY: by invariant 1, and this is the drop it speaks of.
-            unsafe { dealloc(self.ptr.as_ptr(), layout) }
-        }
+        let Ok(layout) = Layout::from_size_align(self.size, self.size) else { return };
+        // SAFETY: by invariant 1, and this is the drop it speaks of.
+        unsafe { dealloc(self.ptr.as_ptr(), layout) }
     }
 }

@@ -212,3 +212,15 @@ fn a_mock_poisons_what_is_freed_and_keeps_it_until_the_next_reboot() {
     let again = mem.alloc_preserve(64).unwrap();
     assert!(again.ptr != block.ptr && again.addr != block.addr, "nothing is used again");
 }
+
+#[test]
+fn a_mock_gives_the_host_its_memory_back_at_the_latest_when_it_is_dropped() {
+    let before = held();
+    let mut mem = Mock::new();
+    let [freed, _] = [64, 4096].map(|size| mem.alloc_preserve(size).unwrap());
+    give_back(&mem, Call::UnpreserveFree, freed.ptr, 64);
+    assert_ne!(held(), before);
+    mem.reboot();
+    drop(mem);
+    assert_eq!(held(), before);
+}

@@ -195,6 +195,7 @@ fn use_without_entries<O: Origin>(set: &mut BlockSet<u64, &Mock, O, 32>) {
 fn nothing_can_be_asked_of_a_set_without_entries() {
     let mut mem = Mock::new();
     let mut set = Set::new(&mem);
+    assert_eq!((set.writer().push(7), set.writer().push_zeroed()), (Err(7), None));
     for blocks in [0, 1, 3] {
         set.grow(0).unwrap();
         set.grow(blocks * 2).unwrap();
