@@ -249,3 +249,26 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use crate::BlockSet;
+    use crate::mock::Mock;
+
+    #[test]
+    fn a_count_forged_behind_the_back_of_a_set_loses_no_entry_that_is_appended() {
+        for forged in [0, 2, u64::MAX] {
+            let mem = Mock::new();
+            let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
+            set.grow(4).unwrap();
+            set.push(1).unwrap();
+            set.chain.blocks()[0].header().set_count(forged);
+            set.extend_from_slice(&[7, 8, 9]).unwrap();
+            assert!(set.iter().eq(&[1, 7, 8, 9]), "forged {forged}");
+
+            set.chain.blocks()[1].header().set_count(forged);
+            assert_eq!((set.pop(), set.pop(), set.pop()), (Some(9), Some(8), Some(7)));
+        }
+    }
+}
