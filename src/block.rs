@@ -67,7 +67,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     /// The first slot.
     #[inline]
     fn first_slot(&self) -> NonNull<T> {
-        // SAFETY: by invariants 1 and 2, more than a header is valid at `base`.
+        // SAFETY: the header's 16 bytes lie within the one lent block at `base`, which has at least
+        // 32 (invariants 1 and 2).
         unsafe { self.base.add(1) }.cast()
     }
 
@@ -92,7 +93,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         (header, slots)
     }
 
-    /// The bytes from slot `from` to the end of the block; none if there is no such slot.
+    /// The bytes from slot `from` to the end of the block; those behind the last slot, if there is
+    /// no such slot.
     #[inline]
     pub(crate) fn bytes_behind(&self, from: usize) -> &[u8] {
         let skip = from.min(Self::CAPACITY).saturating_mul(size_of::<T>());

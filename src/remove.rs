@@ -51,8 +51,8 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
             if kept > 0 {
                 break;
             }
-            // INVARIANT: 2. the tail has just lost whatever entries it had. 4. so it may be any;
-            // the blocks before the new one are as full as they were.
+            // INVARIANT: 2. the old tail has just lost whatever entries it had. 4. the blocks
+            // before the new one are as full as they were.
             self.retreat(before);
         }
     }
@@ -138,6 +138,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// Makes `block` the tail: those after it are empty.
     fn retreat(&mut self, block: usize) {
         let count = self.chain.blocks().get(block).map(Block::count).unwrap_or_default();
+        // INVARIANT: 2. by the caller's choice of `block`.
         self.tail.retreat(block, count);
     }
 }

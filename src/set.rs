@@ -25,10 +25,11 @@ use crate::writer::Writer;
 /// # Invariants
 ///
 /// 1. The chain of blocks is linked, each block to the one behind it in the index, and ends there.
-/// 2. Every block after the tail is empty. The tail is a block, or 0 if there is none, and knows how
-///    many entries it has and how many precede it.
+/// 2. Every block after the tail is empty. The tail is a block, or 0 if there is none, and knows
+///    how many entries it has and how many precede it.
 /// 3. `starts` knows where the entries of each block up to the tail start.
-/// 4. An outgoing set is dense (every block before the tail is full), and its unused bytes are zero.
+/// 4. An outgoing set is dense (every block before the tail is full), and its unused bytes are
+///    zero.
 ///
 /// `audit`, with the feature `mock`, checks them.
 ///

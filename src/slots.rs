@@ -62,10 +62,9 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         Some(slot)
     }
 
-    /// Appends copies of as many `entries` as fit; returns the others.
-    pub(crate) fn extend_from_slice<'e>(&mut self, entries: &'e [T]) -> &'e [T] {
+    /// Appends copies of as many `entries` as fit, from slot `count` on; returns the others.
+    pub(crate) fn extend_from_slice<'e>(&mut self, count: usize, entries: &'e [T]) -> &'e [T] {
         let (header, slots) = self.parts_mut();
-        let count = Self::believed(header);
         let free = slots.get_mut(count..).unwrap_or_default();
         let n = free.len().min(entries.len());
         let (Some(free), Some((now, later))) = (free.get_mut(..n), entries.split_at_checked(n))
@@ -79,7 +78,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 
     /// Appends what `entries` yields, from slot `count` on, until the block is full or there is no
-    /// more, and keeps both copies of `count` up to date. Asks for no entry that it has no slot for.
+    /// more, and keeps both copies of `count` up to date. Asks for no entry that it has no slot
+    /// for.
     #[inline]
     pub(crate) fn extend(
         &mut self,
@@ -97,10 +97,9 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         }
     }
 
-    /// Removes the last entry and zeroes its slot.
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    /// Removes the entry in slot `last`, which is the last one, and zeroes the slot.
+    pub(crate) fn pop_at(&mut self, last: usize) -> Option<T> {
         let (header, slots) = self.parts_mut();
-        let last = Self::believed(header).checked_sub(1)?;
         let slot = slots.get_mut(last)?;
         header.set_count(to_wire(last));
         Some(mem::replace(slot, T::new_zeroed()))

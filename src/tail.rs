@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-/// The block at the end of a set, counted in entries.
+/// The block at the end of a set, counted in entries. What it knows is true by invariant 2 of the
+/// set.
 ///
 /// The count is in the block's header too. Here it is at hand for what asks often, such as
 /// [`BlockSet::get`](crate::BlockSet::get).

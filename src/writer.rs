@@ -125,6 +125,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
             return None;
         }
         let (block, count) = (self.tail.block, self.count);
+        // INVARIANT: 2. the next line counts the slot.
         self.recount(count.saturating_add(1));
         self.blocks.get_mut(block)?.push_zeroed_at(count)
     }
@@ -201,10 +202,9 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     pub fn prev(&mut self) -> Option<T> {
         loop {
-            let block = self.blocks.get_mut(self.tail.block)?;
-            if let Some(entry) = block.pop() {
-                let count = block.count();
-                self.recount(count);
+            if let Some(last) = self.count.checked_sub(1) {
+                let entry = self.blocks.get_mut(self.tail.block)?.pop_at(last)?;
+                self.recount(last);
                 return Some(entry);
             }
             let before = self.tail.block.checked_sub(1)?;
@@ -243,9 +243,10 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     pub(crate) fn fill(&mut self, mut entries: &[T]) {
         while !entries.is_empty() && !self.is_full() {
             let Some(block) = self.blocks.get_mut(self.tail.block) else { break };
-            entries = block.extend_from_slice(entries);
-            let count = block.count();
-            self.recount(count);
+            let others = block.extend_from_slice(self.count, entries);
+            let taken = entries.len().saturating_sub(others.len());
+            self.recount(self.count.saturating_add(taken));
+            entries = others;
         }
     }
 }

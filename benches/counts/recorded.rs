@@ -4,7 +4,7 @@
 
 pub(crate) const PUSH: u64 = 30_877;
 pub(crate) const EXTEND: u64 = 20_987;
-pub(crate) const EXTEND_FROM_SLICE: u64 = 8_775;
+pub(crate) const EXTEND_FROM_SLICE: u64 = 8_798;
 pub(crate) const FOLD: u64 = 2_912;
 pub(crate) const LOOP: u64 = 5_246;
 pub(crate) const FOLD_BACK: u64 = 2_250;
