@@ -22,6 +22,9 @@ const PEERS: [(&str, RGBColor); 6] = [
 /// What lies outside is drawn at the edge.
 const RANGE: (f64, f64) = (0.05, 4.0);
 
+/// Where the plot has a line from top to bottom; at 1 both are even.
+const TICKS: [f64; 7] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0];
+
 const LINE: u32 = 26;
 const WIDTH: u32 = 1000;
 
@@ -42,34 +45,33 @@ fn draw(
     outcomes: &[Outcome],
 ) -> Result<(), Box<dyn Error>> {
     root.fill(&WHITE)?;
+    let lines = u32::try_from(outcomes.len())?;
+    let (above, legend) = root.split_vertically(LINE * (lines + 3));
     let (low, high) = RANGE;
     let caption = format!("Our time as a multiple of each peer's (less is better); {machine}");
-    let mut chart: Ratios<'_, '_> = ChartBuilder::on(root)
+    let mut chart: Ratios<'_, '_> = ChartBuilder::on(&above)
         .caption(caption, ("sans-serif", 16))
         .margin(8)
         .set_label_area_size(LabelAreaPosition::Left, 300)
         .set_label_area_size(LabelAreaPosition::Bottom, 24)
         .build_cartesian_2d((low..high).log_scale(), outcomes.len() as f64..0.0)?;
-    chart
-        .configure_mesh()
-        .disable_y_mesh()
-        .y_labels(0)
-        .x_labels(8)
-        .x_label_formatter(&|ratio| format!("{ratio}"))
-        .draw()?;
-    // Even.
-    let even = [(1.0, 0.0), (1.0, outcomes.len() as f64)];
-    chart.draw_series([PathElement::new(even, BLACK)])?;
+    for ratio in TICKS {
+        let bottom = (ratio, outcomes.len() as f64);
+        let color = if ratio == 1.0 { BLACK } else { RGBColor(0xdd, 0xdd, 0xdd) };
+        chart.draw_series([PathElement::new([(ratio, 0.0), bottom], color)])?;
+        let (x, y) = chart.backend_coord(&bottom);
+        above.draw(&Text::new(ratio.to_string(), (x - 8, y + 8), ("sans-serif", 12)))?;
+    }
 
     for (line, outcome) in outcomes.iter().enumerate() {
         let label = format!("{}, {} bytes, {} blocks", outcome.what, outcome.entry, outcome.blocks);
-        let y = 8 + 24 + LINE as i32 / 3 + (line * LINE as usize) as i32;
-        root.draw(&Text::new(label, (8, y), ("sans-serif", 12)))?;
+        let at = line as f64 + 0.5;
+        let (_, y) = chart.backend_coord(&(low, at));
+        above.draw(&Text::new(label, (8, y - 6), ("sans-serif", 12)))?;
         for (peer, color) in PEERS {
             let Some(figure) = outcome.figure(peer).filter(|figure| figure.name != OURS) else {
                 continue;
             };
-            let at = line as f64 + 0.5;
             let x = |ratio: f64| ratio.clamp(low, high);
             let ratio = figure.ratio;
             let range = [(x(ratio.low), at), (x(ratio.high), at)];
@@ -78,9 +80,9 @@ fn draw(
         }
     }
     for (place, (peer, color)) in (0..).zip(PEERS) {
-        let (x, y) = (310 + 110 * place, LINE as i32 * (outcomes.len() as i32 + 3) + 8);
-        root.draw(&Circle::new((x, y + 6), 4, color.filled()))?;
-        root.draw(&Text::new(peer, (x + 10, y), ("sans-serif", 12)))?;
+        let x = 310 + 110 * place;
+        legend.draw(&Circle::new((x, 12), 4, color.filled()))?;
+        legend.draw(&Text::new(peer, (x + 10, 6), ("sans-serif", 12)))?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What happens with more: more processors, more blocks.
 
 use std::hint::black_box;
-use std::thread;
+use std::sync::Mutex;
+use std::{iter, thread};
 
 use super::{ALL_BLOCKS, BLOCK_SIZE, BYTES, Record, filled, records, sum};
 use crate::Report;
@@ -34,11 +35,9 @@ fn compute(seed: u64) -> Record {
     })
 }
 
-fn fill(blocks: &mut [&mut [Record]]) {
-    for block in blocks {
-        for (seed, record) in (1..).zip(block.iter_mut()) {
-            *record = compute(seed);
-        }
+fn fill(block: &mut [Record]) {
+    for (seed, record) in (1..).zip(block) {
+        *record = compute(seed);
     }
 }
 
@@ -47,24 +46,25 @@ fn threads(report: &mut Report) {
     if !report.wants(WHAT) {
         return;
     }
-    let source = &records(FEW_BLOCKS);
-    let (pool, other) = (Pool::new(FEW_BLOCKS, BLOCK_SIZE), Pool::new(FEW_BLOCKS, BLOCK_SIZE));
-    let mut contest = Contest::new(WHAT, BYTES, FEW_BLOCKS, source.len());
+    let source = &records(ALL_BLOCKS);
+    let (pool, other) = (Pool::new(ALL_BLOCKS, BLOCK_SIZE), Pool::new(ALL_BLOCKS, BLOCK_SIZE));
+    let mut contest = Contest::new(WHAT, BYTES, ALL_BLOCKS, source.len());
 
     let mut set = filled(&pool, source);
     contest.enter(OURS, move || {
         wall_time(|| {
-            let mut blocks: Vec<_> = set.blocks_mut().collect();
+            // Whoever has filled a block takes the next one.
+            let blocks = Mutex::new(set.blocks_mut());
+            let take = || blocks.lock().expect("no thread panics").next();
             thread::scope(|scope| {
-                for share in blocks.chunks_mut(FEW_BLOCKS / THREADS) {
-                    scope.spawn(|| fill(share));
+                for _ in 0..THREADS {
+                    scope.spawn(|| iter::from_fn(take).for_each(fill));
                 }
             });
         })
     });
     let mut set = filled(&other, source);
-    contest
-        .enter("one thread", move || wall_time(|| fill(&mut set.blocks_mut().collect::<Vec<_>>())));
+    contest.enter("one thread", move || wall_time(|| set.blocks_mut().for_each(fill)));
     contest.at_most(1.0 / 3.5, "one thread");
     report.run(contest);
 }
