@@ -166,6 +166,18 @@ fn a_panic_while_entries_are_changed_keeps_the_rest() {
     assert!(set.iter().eq(&[101, 102, 3, 4]));
 }
 
+#[test]
+fn a_set_shrunk_to_more_blocks_than_are_in_use_goes_on_where_it_ended() {
+    let mem = Mock::new();
+    let mut set = Set::new(&mem);
+    set.grow(10).unwrap();
+    assert_eq!(set.writer().extend([1, 2, 3]), 3);
+    set.shrink(6);
+    set.audit().unwrap();
+    set.push(4).unwrap();
+    assert!(set.blocks().eq([&[1, 2][..], &[3, 4], &[]]));
+}
+
 /// Everything that can be done to a set without entries, short of adding one.
 fn use_without_entries<O: Origin>(set: &mut BlockSet<u64, &Mock, O, 32>) {
     assert_eq!((set.len(), set.is_empty()), (0, true));
