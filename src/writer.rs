@@ -75,6 +75,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         let last = self.blocks.len().saturating_sub(1);
         if self.is_full() && self.tail.block < last {
             // INVARIANT: 1. the old tail is full, and the new one, which was after it, is empty.
+            // 2. both.
             self.tail.advance();
             self.count = 0;
         }
@@ -178,6 +179,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         while !self.is_full() {
             let Some(block) = self.blocks.get_mut(self.tail.block) else { break };
             let before = self.count;
+            // INVARIANT: 2. both, also if an iterator panics.
             block.extend([&mut self.count, &mut self.tail.count], &mut entries);
             total = total.saturating_add(self.count.saturating_sub(before));
             if !self.is_full() {
