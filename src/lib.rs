@@ -207,56 +207,37 @@ extern crate alloc;
 extern crate std;
 
 mod abi;
-mod addr;
-mod allocator;
-#[cfg(feature = "mock")]
-mod audit;
-mod block;
-mod cursor;
-mod descriptor;
-mod dump;
-mod entry;
+mod chain;
 mod error;
-mod header;
-mod iter;
-#[cfg(feature = "mock")]
-pub mod mock;
-mod origin;
-mod outgoing;
-mod remove;
-mod restore;
+mod memory;
 mod set;
-mod slots;
-mod starts;
-#[cfg(feature = "spin")]
-mod sync;
-mod tail;
-mod writer;
 
 pub use zerocopy;
 
-pub use crate::abi::{
+pub use crate::abi::addr::PhysAddr;
+pub use crate::abi::descriptor::{Descriptor, DescriptorFlags};
+pub use crate::abi::sizes::{
     BlockHeader, DEFAULT_BLOCK_SIZE, HEADER_SIZE, MAX_BLOCKS, MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE,
     entries_per_block,
 };
-pub use crate::addr::PhysAddr;
-pub use crate::allocator::{AllocError, PreservedAllocator, PreservedBlock};
-#[cfg(feature = "mock")]
-pub use crate::audit::AuditError;
-pub use crate::cursor::Cursor;
-pub use crate::descriptor::{Descriptor, DescriptorFlags};
-pub use crate::entry::Entry;
+pub use crate::chain::entry::Entry;
 pub use crate::error::{
     CapacityError, DescriptorError, DescriptorField, GrowError, GrowErrorKind, PushError,
     RestoreError, RestoreErrorKind, RestoreFromError,
 };
-pub use crate::iter::{Blocks, BlocksMut, Iter, IterMut};
-pub use crate::origin::{Incoming, Origin, Outgoing};
-pub use crate::restore::RestoreChecks;
-pub use crate::set::{BlockSet, IncomingSet};
+pub use crate::memory::allocator::{AllocError, PreservedAllocator, PreservedBlock};
+#[cfg(feature = "mock")]
+pub use crate::memory::mock;
+#[cfg(feature = "mock")]
+pub use crate::set::audit::AuditError;
+pub use crate::set::block_set::{BlockSet, IncomingSet};
+pub use crate::set::cursor::Cursor;
+pub use crate::set::iter::{Blocks, BlocksMut, Iter, IterMut};
+pub use crate::set::origin::{Incoming, Origin, Outgoing};
+pub use crate::set::restore::RestoreChecks;
 #[cfg(feature = "spin")]
-pub use crate::sync::SharedBlockSet;
-pub use crate::writer::Writer;
+pub use crate::set::shared::SharedBlockSet;
+pub use crate::set::writer::Writer;
 
 /// The example of the README.
 #[cfg(doctest)]

@@ -6,8 +6,8 @@ use core::error::Error;
 use core::fmt;
 
 use super::{DescriptorError, EINVAL, ENOMEM};
-use crate::abi::MAX_BLOCKS;
-use crate::addr::PhysAddr;
+use crate::abi::addr::PhysAddr;
+use crate::abi::sizes::MAX_BLOCKS;
 
 /// Where a chain is damaged, and how. Every claim was given back.
 ///

@@ -2,9 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use crate::abi::DEFAULT_BLOCK_SIZE;
-use crate::origin::Outgoing;
-use crate::set::BlockSet;
+use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
+use crate::set::block_set::BlockSet;
+use crate::set::origin::Outgoing;
 
 /// A set that several CPUs share, for a `static`: many readers or one writer at a time, who spin
 /// while they wait. Needs the feature `spin`.

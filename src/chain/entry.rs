@@ -6,7 +6,7 @@ use core::mem::needs_drop;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::abi::{MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE, entries_per_block};
+use crate::abi::sizes::{MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE, entries_per_block};
 
 /// A record that can outlive its kernel: any bytes are a valid one, and it has no padding.
 ///

@@ -6,10 +6,10 @@ use core::{mem, slice};
 
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::abi::to_wire;
-use crate::block::Block;
-use crate::entry::Entry;
-use crate::header::Header;
+use crate::abi::sizes::to_wire;
+use crate::chain::block::Block;
+use crate::chain::entry::Entry;
+use crate::chain::header::Header;
 
 impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     /// Entries in use. Never above the capacity, whatever the header says.

@@ -6,13 +6,13 @@ use alloc::collections::BTreeSet;
 use core::error::Error;
 use core::fmt;
 
-use crate::abi::{BlockHeader, to_wire};
-use crate::addr::PhysAddr;
-use crate::allocator::PreservedAllocator;
-use crate::entry::Entry;
-use crate::origin::Origin;
-use crate::set::BlockSet;
-use crate::tail::Tail;
+use crate::abi::addr::PhysAddr;
+use crate::abi::sizes::{BlockHeader, to_wire};
+use crate::chain::entry::Entry;
+use crate::chain::tail::Tail;
+use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_set::BlockSet;
+use crate::set::origin::Origin;
 
 /// An invariant of [`BlockSet`] that does not hold: a fault in this crate, or in the allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
-    use crate::mock::Mock;
+    use crate::memory::mock::Mock;
 
     /// Two entries to a block.
     type Set<'a> = BlockSet<u64, &'a Mock, crate::Outgoing, 32>;

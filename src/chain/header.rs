@@ -12,8 +12,8 @@ use core::sync::atomic::compiler_fence;
 
 use static_assertions::const_assert_eq;
 
-use crate::abi::BlockHeader;
-use crate::addr::PhysAddr;
+use crate::abi::addr::PhysAddr;
+use crate::abi::sizes::BlockHeader;
 
 /// A [`BlockHeader`] in place, in a block that this kernel owns.
 ///

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::addr::PhysAddr;
+use crate::abi::addr::PhysAddr;
 
 /// A block fresh from [`PreservedAllocator::alloc_preserve`], by both of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

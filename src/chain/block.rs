@@ -13,12 +13,12 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::slice;
 
-use crate::abi::{BlockHeader, HEADER_SIZE};
-use crate::addr::PhysAddr;
-use crate::allocator::{AllocError, PreservedAllocator, PreservedBlock};
-use crate::entry::{Entry, checked_capacity};
-use crate::header::Header;
-use crate::origin::{Incoming, Origin, Outgoing};
+use crate::abi::addr::PhysAddr;
+use crate::abi::sizes::{BlockHeader, HEADER_SIZE};
+use crate::chain::entry::{Entry, checked_capacity};
+use crate::chain::header::Header;
+use crate::memory::allocator::{AllocError, PreservedAllocator, PreservedBlock};
+use crate::set::origin::{Incoming, Origin, Outgoing};
 
 /// One block that its holder owns, without the duty to free it.
 ///
@@ -282,7 +282,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Drop
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
-    use crate::mock::Mock;
+    use crate::memory::mock::Mock;
 
     #[test]
     fn a_block_that_the_index_has_no_room_for_is_freed() {

@@ -41,8 +41,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use self::machine::{Machine, State};
 use self::memory::Memory;
 pub use self::report::{Calls, Fault};
-use crate::addr::PhysAddr;
-use crate::allocator::{AllocError, PreservedAllocator, PreservedBlock};
+use crate::abi::addr::PhysAddr;
+use crate::memory::allocator::{AllocError, PreservedAllocator, PreservedBlock};
 
 /// What every byte of a freed block is set to.
 pub const POISON: u8 = 0xa5;

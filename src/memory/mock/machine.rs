@@ -9,9 +9,9 @@ use core::ptr::NonNull;
 
 use super::memory::Memory;
 use super::{Calls, Fault, POISON};
-use crate::abi::to_wire;
-use crate::addr::PhysAddr;
-use crate::allocator::{AllocError, PreservedBlock};
+use crate::abi::addr::PhysAddr;
+use crate::abi::sizes::to_wire;
+use crate::memory::allocator::{AllocError, PreservedBlock};
 
 /// The address of the first block, unless [placed](super::Mock::place) elsewhere: 4 GiB.
 const FIRST_ADDR: u64 = 1 << 32;

@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::block::Block;
-use crate::entry::Entry;
+use crate::chain::block::Block;
+use crate::chain::entry::Entry;
+use crate::chain::tail::Tail;
 use crate::error::CapacityError;
-use crate::tail::Tail;
 
 /// Appends behind the last entry, in the blocks there are; see
 /// [`BlockSet::writer`](crate::BlockSet::writer).
@@ -257,7 +257,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use crate::BlockSet;
-    use crate::mock::Mock;
+    use crate::memory::mock::Mock;
 
     #[test]
     fn a_count_forged_behind_the_back_of_a_set_loses_no_entry_that_is_appended() {

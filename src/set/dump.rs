@@ -4,14 +4,14 @@
 
 use core::fmt;
 
-use crate::abi::BlockHeader;
-use crate::allocator::PreservedAllocator;
-use crate::cursor::Cursor;
-use crate::entry::Entry;
-use crate::iter::{Blocks, BlocksMut, Iter, IterMut};
-use crate::origin::Origin;
-use crate::set::BlockSet;
-use crate::writer::Writer;
+use crate::abi::sizes::BlockHeader;
+use crate::chain::entry::Entry;
+use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_set::BlockSet;
+use crate::set::cursor::Cursor;
+use crate::set::iter::{Blocks, BlocksMut, Iter, IterMut};
+use crate::set::origin::Origin;
+use crate::set::writer::Writer;
 
 impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     BlockSet<T, A, O, BLOCK_SIZE>

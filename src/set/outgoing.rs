@@ -2,17 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-use crate::abi::MAX_BLOCKS;
-use crate::addr::PhysAddr;
-use crate::allocator::PreservedAllocator;
-use crate::block::Chain;
-use crate::entry::Entry;
+use crate::abi::addr::PhysAddr;
+use crate::abi::sizes::MAX_BLOCKS;
+use crate::chain::block::Chain;
+use crate::chain::entry::Entry;
+use crate::chain::starts::Starts;
+use crate::chain::tail::Tail;
 use crate::error::{GrowError, GrowErrorKind, PushError};
-use crate::origin::Outgoing;
-use crate::set::BlockSet;
-use crate::starts::Starts;
-use crate::tail::Tail;
-use crate::writer::Writer;
+use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_set::BlockSet;
+use crate::set::origin::Outgoing;
+use crate::set::writer::Writer;
 
 impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     BlockSet<T, A, Outgoing, BLOCK_SIZE>
@@ -197,7 +197,7 @@ impl<T: Entry, A: PreservedAllocator + Default, const BLOCK_SIZE: usize> Default
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
-    use crate::mock::Mock;
+    use crate::memory::mock::Mock;
 
     #[test]
     fn a_push_into_a_set_whose_invariants_are_broken_gives_its_entry_back() {

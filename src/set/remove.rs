@@ -2,12 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use crate::allocator::PreservedAllocator;
-use crate::block::Block;
-use crate::entry::Entry;
-use crate::origin::Origin;
-use crate::set::BlockSet;
-use crate::tail::Tail;
+use crate::chain::block::Block;
+use crate::chain::entry::Entry;
+use crate::chain::tail::Tail;
+use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_set::BlockSet;
+use crate::set::origin::Origin;
 
 impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     BlockSet<T, A, O, BLOCK_SIZE>

@@ -4,12 +4,12 @@
 
 use core::iter::FusedIterator;
 
-use crate::allocator::PreservedAllocator;
-use crate::block::Block;
-use crate::entry::Entry;
-use crate::origin::Origin;
-use crate::set::BlockSet;
-use crate::starts::Starts;
+use crate::chain::block::Block;
+use crate::chain::entry::Entry;
+use crate::chain::starts::Starts;
+use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_set::BlockSet;
+use crate::set::origin::Origin;
 
 /// Reads a set in both directions; rests between two entries. See
 /// [`BlockSet::cursor`](crate::BlockSet::cursor).

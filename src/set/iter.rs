@@ -5,11 +5,11 @@
 use core::iter::FusedIterator;
 use core::slice;
 
-use crate::allocator::PreservedAllocator;
-use crate::block::Block;
-use crate::entry::Entry;
-use crate::origin::Origin;
-use crate::set::BlockSet;
+use crate::chain::block::Block;
+use crate::chain::entry::Entry;
+use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_set::BlockSet;
+use crate::set::origin::Origin;
 
 /// The entries of each block as a slice; see [`BlockSet::blocks`](crate::BlockSet::blocks).
 #[must_use = "iterators are lazy and do nothing unless consumed"]

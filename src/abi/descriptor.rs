@@ -8,14 +8,14 @@ use bitflags::bitflags;
 use static_assertions::const_assert_eq;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::abi::to_wire;
-use crate::addr::PhysAddr;
-use crate::allocator::PreservedAllocator;
-use crate::entry::Entry;
+use crate::abi::addr::PhysAddr;
+use crate::abi::sizes::to_wire;
+use crate::chain::entry::Entry;
 use crate::error::{DescriptorError, DescriptorField};
-use crate::origin::Outgoing;
-use crate::restore::RestoreChecks;
-use crate::set::BlockSet;
+use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_set::BlockSet;
+use crate::set::origin::Outgoing;
+use crate::set::restore::RestoreChecks;
 
 /// What a chain is, for the next kernel to check before it believes the chain: 48 bytes to put into
 /// the device tree or any root page, native-endian.

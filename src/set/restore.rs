@@ -4,17 +4,17 @@
 
 use bitflags::bitflags;
 
-use crate::abi::{BlockHeader, MAX_BLOCKS, to_wire};
-use crate::addr::PhysAddr;
-use crate::allocator::PreservedAllocator;
-use crate::block::Chain;
-use crate::descriptor::Descriptor;
-use crate::entry::Entry;
+use crate::abi::addr::PhysAddr;
+use crate::abi::descriptor::Descriptor;
+use crate::abi::sizes::{BlockHeader, MAX_BLOCKS, to_wire};
+use crate::chain::block::Chain;
+use crate::chain::entry::Entry;
+use crate::chain::starts::Starts;
+use crate::chain::tail::Tail;
 use crate::error::{RestoreError, RestoreErrorKind, RestoreFromError};
-use crate::origin::Incoming;
-use crate::set::BlockSet;
-use crate::starts::Starts;
-use crate::tail::Tail;
+use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_set::BlockSet;
+use crate::set::origin::Incoming;
 
 bitflags! {
     /// What [`restore_with`](BlockSet::restore_with) refuses beyond damage.

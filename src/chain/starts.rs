@@ -5,7 +5,7 @@
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
-use crate::abi::MAX_BLOCKS;
+use crate::abi::sizes::MAX_BLOCKS;
 
 /// Turns an entry's index into a block and a slot, in O(1) as long as the set is dense.
 ///
