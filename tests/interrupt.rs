@@ -29,7 +29,7 @@ use core::panic::AssertUnwindSafe;
 use std::io::stdin;
 use std::panic::{catch_unwind, resume_unwind};
 
-use kho_block::{BlockSet, IncomingSet, RestoreErrorKind};
+use kho_block::{BlockSet, IncomingSet, RestoreChecks, RestoreErrorKind};
 
 use crate::memory::{BLOCK_SIZE, BLOCKS, Memory, Ram};
 
@@ -56,7 +56,8 @@ const DANGLING: usize = usize::MAX;
 ///
 /// If the chain is damaged, or its entries are not the first ones that were pushed.
 fn found(copy: &Memory) -> usize {
-    match IncomingSet::<Entry, _, BLOCK_SIZE>::restore(Ram(copy), copy.root()) {
+    let strict = RestoreChecks::DENSE | RestoreChecks::NO_EMPTY_BLOCKS;
+    match IncomingSet::<Entry, _, BLOCK_SIZE>::restore_with(Ram(copy), copy.root(), strict) {
         Ok(set) => {
             for (i, found) in set.iter().enumerate() {
                 assert_eq!(*found, entry(i), "entry {i} of {}", set.len());

@@ -11,6 +11,7 @@
 
 mod corrupt;
 mod cost;
+mod ending;
 mod exhaustive;
 mod faults;
 mod golden;
