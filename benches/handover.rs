@@ -25,10 +25,14 @@ impl Theme for Handover {
                 head = set.into_head();
             });
             shape.pool.reboot();
+            let mut restored = None;
             let restore = time(|| {
                 let set = IncomingSet::<T, _>::restore(&shape.pool, head).expect("a valid chain");
-                set.iter().fold(0, |sum: u64, entry| sum.wrapping_add(entry.word()))
+                let sum = set.iter().fold(0, |sum: u64, entry| sum.wrapping_add(entry.word()));
+                restored = Some(set);
+                sum
             });
+            restored.iter_mut().for_each(IncomingSet::destroy);
             save + restore
         };
         (0..iterations).map(each).sum()

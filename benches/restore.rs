@@ -27,7 +27,7 @@ impl Theme for Restore {
             spent
         };
         let spent = (0..iterations).map(each).sum();
-        drop(IncomingSet::<T, _>::restore(&shape.pool, head));
+        IncomingSet::<T, _>::restore(&shape.pool, head).expect("a valid chain").destroy();
         spent
     }
 }

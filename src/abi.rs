@@ -3,5 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod addr;
+pub(crate) mod checks;
 pub(crate) mod descriptor;
+pub(crate) mod errno;
+pub(crate) mod layout;
 pub(crate) mod sizes;

@@ -215,26 +215,28 @@ mod set;
 pub use zerocopy;
 
 pub use crate::abi::addr::PhysAddr;
-pub use crate::abi::descriptor::{Descriptor, DescriptorFlags};
+pub use crate::abi::checks::RestoreChecks;
+pub use crate::abi::descriptor::{Descriptor, DescriptorError, DescriptorField, DescriptorFlags};
+pub use crate::abi::layout::ChainLayout;
 pub use crate::abi::sizes::{
     BlockHeader, DEFAULT_BLOCK_SIZE, HEADER_SIZE, MAX_BLOCKS, MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE,
     entries_per_block,
 };
 pub use crate::chain::entry::Entry;
-pub use crate::error::{
-    CapacityError, DescriptorError, DescriptorField, GrowError, GrowErrorKind, PushError,
-    RestoreError, RestoreErrorKind, RestoreFromError,
-};
+pub use crate::error::append::{CapacityError, FullError, PushError};
+pub use crate::error::grow::{GrowError, GrowErrorKind};
+pub use crate::error::restore::{RestoreError, RestoreErrorKind, RestoreFromError};
 pub use crate::memory::allocator::{AllocError, PreservedAllocator, PreservedBlock};
 #[cfg(feature = "mock")]
 pub use crate::memory::mock;
 #[cfg(feature = "mock")]
 pub use crate::set::audit::AuditError;
-pub use crate::set::block_set::{BlockSet, IncomingSet};
+pub use crate::set::block_addrs::BlockAddrs;
+pub use crate::set::block_set::{BlockSet, IncomingSet, OutgoingSet};
 pub use crate::set::cursor::Cursor;
 pub use crate::set::iter::{Blocks, BlocksMut, Iter, IterMut};
 pub use crate::set::origin::{Incoming, Origin, Outgoing};
-pub use crate::set::restore::RestoreChecks;
+pub use crate::set::sealed::Sealed;
 #[cfg(feature = "spin")]
 pub use crate::set::shared::SharedBlockSet;
 pub use crate::set::writer::Writer;

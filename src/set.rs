@@ -4,14 +4,16 @@
 
 #[cfg(feature = "mock")]
 pub(crate) mod audit;
+pub(crate) mod block_addrs;
 pub(crate) mod block_set;
 pub(crate) mod cursor;
 pub(crate) mod dump;
+pub(crate) mod incoming;
 pub(crate) mod iter;
 pub(crate) mod origin;
 pub(crate) mod outgoing;
 pub(crate) mod remove;
-pub(crate) mod restore;
+pub(crate) mod sealed;
 #[cfg(feature = "spin")]
 pub(crate) mod shared;
 pub(crate) mod writer;

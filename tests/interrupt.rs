@@ -29,13 +29,16 @@ use core::panic::AssertUnwindSafe;
 use std::io::stdin;
 use std::panic::{catch_unwind, resume_unwind};
 
-use kho_block::{BlockSet, IncomingSet, RestoreChecks, RestoreErrorKind};
+use kho_block::{
+    Descriptor, IncomingSet, OutgoingSet, PhysAddr, RestoreError, RestoreErrorKind,
+    RestoreFromError,
+};
 
 use crate::memory::{BLOCK_SIZE, BLOCKS, Memory, Ram};
 
 /// Four of them fit into a block, and 16 bytes are left over.
 type Entry = [u64; 3];
-type Set = BlockSet<Entry, Ram<'static>, kho_block::Outgoing, BLOCK_SIZE>;
+type Set = OutgoingSet<Entry, Ram<'static>, BLOCK_SIZE>;
 
 /// Entry `i`: every word tells the index and its own place, and none is zero.
 fn entry(i: usize) -> Entry {
@@ -50,23 +53,30 @@ fn entries(range: core::ops::Range<usize>) -> Vec<Entry> {
 /// In a list of lengths: the root names a block that is not preserved any more, and nor is another.
 const DANGLING: usize = usize::MAX;
 
+/// What the entries are, in the descriptor of a set, which is true at every instant.
+const TAG: u64 = 7;
+
 /// What a new kernel finds in `copy`: how many entries.
 ///
 /// # Panics
 ///
-/// If the chain is damaged, or its entries are not the first ones that were pushed.
+/// If the chain is damaged, has a block that is neither full nor the last, or one without entries
+/// (but for the only block of a set without any), or if its entries are not the first ones that were
+/// pushed.
 fn found(copy: &Memory) -> usize {
-    let strict = RestoreChecks::DENSE | RestoreChecks::NO_EMPTY_BLOCKS;
-    match IncomingSet::<Entry, _, BLOCK_SIZE>::restore_with(Ram(copy), copy.root(), strict) {
+    let promise = OutgoingSet::<Entry, _, BLOCK_SIZE>::new(Ram(copy)).descriptor(TAG);
+    let root = Descriptor { head: PhysAddr::to_wire(copy.root()), ..promise };
+    match IncomingSet::<Entry, _, BLOCK_SIZE>::restore_from(Ram(copy), &root, TAG) {
         Ok(set) => {
             for (i, found) in set.iter().enumerate() {
                 assert_eq!(*found, entry(i), "entry {i} of {}", set.len());
             }
-            let len = set.len();
-            set.release();
-            len
+            set.len()
         }
-        Err(error) if error.kind == RestoreErrorKind::NotPreserved && copy.is_empty() => DANGLING,
+        Err(RestoreFromError::Chain(RestoreError {
+            kind: RestoreErrorKind::NotPreserved { .. },
+            ..
+        })) if copy.is_empty() => DANGLING,
         Err(error) => panic!("{error}"),
     }
 }
@@ -85,7 +95,7 @@ fn interrupted(
         memory.poison();
         let mut set = Set::new(Ram(memory));
         set.extend_from_slice(&entries(0..filled)).unwrap();
-        memory.set_root(set.head());
+        memory.set_root(set.first_block());
         stepper::be_stepped(|| work(memory, &mut set));
         return mem::forget(set);
     }
@@ -112,7 +122,7 @@ fn a_push_adds_a_whole_entry_or_none() {
     interrupted("a_push_adds_a_whole_entry_or_none", 0, 0..=9, |memory, set| {
         for i in 0..9 {
             set.push(entry(i)).unwrap();
-            memory.set_root(set.head());
+            memory.set_root(set.first_block());
         }
     });
 }
@@ -121,7 +131,7 @@ fn a_push_adds_a_whole_entry_or_none() {
 fn a_writer_adds_a_whole_entry_or_none() {
     interrupted("a_writer_adds_a_whole_entry_or_none", 0, 0..=9, |memory, set| {
         set.grow(9).unwrap();
-        memory.set_root(set.head());
+        memory.set_root(set.first_block());
         let mut writer = set.writer();
         for i in 0..9 {
             writer.push(entry(i)).unwrap();
@@ -139,23 +149,28 @@ fn a_rollback_takes_back_one_entry_after_the_other() {
             writer.push(entry(i)).unwrap();
         }
         for i in (3..6).rev() {
-            assert_eq!(writer.prev(), Some(entry(i)));
+            assert_eq!(writer.pop(), Some(entry(i)));
         }
     });
 }
 
 #[test]
-fn an_iterator_adds_the_entries_of_a_block_at_once() {
-    let lengths = [3, 4, 8, 9];
-    interrupted("an_iterator_adds_the_entries_of_a_block_at_once", 3, lengths, |_, set| {
-        set.grow(9).unwrap();
-        assert_eq!(set.writer().extend((3..9).map(entry)), 6);
-    });
+fn an_iterator_adds_the_first_entry_of_a_block_and_then_the_others_at_once() {
+    let lengths = [3, 4, 5, 8, 9];
+    interrupted(
+        "an_iterator_adds_the_first_entry_of_a_block_and_then_the_others_at_once",
+        3,
+        lengths,
+        |_, set| {
+            set.grow(9).unwrap();
+            assert_eq!(set.writer().extend((3..9).map(entry)), 6);
+        },
+    );
 }
 
 #[test]
 fn an_iterator_that_panics_adds_what_it_yielded() {
-    let lengths = [3, 4, 6];
+    let lengths = [3, 4, 5, 6];
     interrupted("an_iterator_that_panics_adds_what_it_yielded", 3, lengths, |_, set| {
         set.grow(9).unwrap();
         let until_6 = (3..9).map(|i| if i < 6 { entry(i) } else { resume_unwind(Box::new(())) });
@@ -208,13 +223,76 @@ fn a_refused_growth_keeps_every_entry() {
 }
 
 #[test]
-fn publishing_keeps_every_entry() {
-    interrupted("publishing_keeps_every_entry", 5, [5], |memory, set| {
+fn sealing_and_unsealing_keep_every_entry() {
+    interrupted("sealing_and_unsealing_keep_every_entry", 5, [5], |memory, set| {
         set.grow(20).unwrap();
-        assert_eq!(set.publish(), memory.root());
+        let sealed = set.take().seal();
+        assert_eq!(sealed.head(), memory.root());
+        *set = sealed.unseal();
         set.grow(20).unwrap();
-        let set = mem::replace(set, Set::new(Ram(memory)));
-        assert_eq!(set.into_head(), memory.root());
+        assert_eq!(set.take().into_head(), memory.root());
+    });
+}
+
+#[test]
+fn a_sealed_set_that_is_dropped_stays() {
+    interrupted("a_sealed_set_that_is_dropped_stays", 5, [5], |_, set| drop(set.take().seal()));
+}
+
+#[test]
+fn blocks_come_and_go_with_their_first_and_last_entry() {
+    let lengths = [3, 4, 5, 4, 5, 6, 7, 8, 9, 8, 7];
+    interrupted("blocks_come_and_go_with_their_first_and_last_entry", 3, lengths, |_, set| {
+        set.grow(12).unwrap();
+        set.extend_from_slice(&entries(3..4)).unwrap();
+        set.push(entry(4)).unwrap();
+        assert_eq!(set.pop(), Some(entry(4)));
+        let mut writer = set.writer();
+        for i in 4..9 {
+            writer.push(entry(i)).unwrap();
+        }
+        assert_eq!(writer.pop(), Some(entry(8)));
+        assert_eq!(writer.pop(), Some(entry(7)));
+    });
+}
+
+#[test]
+fn truncation_across_blocks_leaves_them_spare() {
+    let lengths = [15, 12, 8, 5, 6, 7, 8, 9];
+    interrupted("truncation_across_blocks_leaves_them_spare", 15, lengths, |_, set| {
+        set.grow(24).unwrap();
+        set.truncate(5);
+        for i in 5..9 {
+            set.push(entry(i)).unwrap();
+        }
+        assert_eq!(set.block_count(), 6);
+    });
+}
+
+#[test]
+fn spare_blocks_are_added_and_freed_beside_the_chain() {
+    interrupted("spare_blocks_are_added_and_freed_beside_the_chain", 8, [8, 9], |_, set| {
+        set.grow(16).unwrap();
+        set.grow(24).unwrap();
+        set.shrink(20);
+        set.shrink(9);
+        set.grow(20).unwrap();
+        set.push(entry(8)).unwrap();
+        set.shrink(0);
+    });
+}
+
+#[test]
+fn a_set_is_cleared_and_refilled_under_a_root_that_names_its_first_block() {
+    let test = "a_set_is_cleared_and_refilled_under_a_root_that_names_its_first_block";
+    interrupted(test, 9, [9, 8, 4, 0, 1, 4, 5, 6, 4, 0, 1], |memory, set| {
+        set.clear();
+        assert_eq!((set.head(), set.first_block()), (None, memory.root()));
+        set.push(entry(0)).unwrap();
+        set.try_extend((1..6).map(entry)).unwrap();
+        set.clear();
+        set.grow(12).unwrap();
+        set.push(entry(0)).unwrap();
     });
 }
 
@@ -258,7 +336,7 @@ fn a_destroyed_set_starts_anew() {
         set.destroy();
         for i in 0..6 {
             set.push(entry(i)).unwrap();
-            memory.set_root(set.head());
+            memory.set_root(set.first_block());
         }
     });
 }

@@ -90,6 +90,12 @@ impl<const SIZE: usize> Arena<SIZE> {
         }
     }
 
+    /// Frees what the previous kernel left and this one has not claimed; how many blocks those are.
+    pub(crate) fn sweep(&self) -> usize {
+        let left = |state: &&Cell<State>| state.get() == State::Left;
+        self.states.iter().filter(left).map(|state| state.set(State::Free)).count()
+    }
+
     /// Adds what the previous kernel left, where blocks are free.
     pub(crate) fn leave(&self, image: &Image<SIZE>) {
         for (index, bytes) in image.blocks.iter().enumerate() {

@@ -2,14 +2,14 @@
 
 use kho_block::zerocopy::{FromBytes, IntoBytes};
 use kho_block::{
-    Descriptor, DescriptorField, DescriptorFlags, HEADER_SIZE, IncomingSet, PhysAddr,
-    RestoreChecks, RestoreFromError,
+    Descriptor, DescriptorField, DescriptorFlags, HEADER_SIZE, IncomingSet, RestoreChecks,
+    RestoreFromError,
 };
 
 use crate::arena::{Arena, BLOCKS, addr_of};
 use crate::image::{Image, damage};
 use crate::input::Input;
-use crate::restore::{compare, restored};
+use crate::restore::{compare, restored, salvaged};
 use crate::{Record, record};
 
 const TAG: u64 = 0x5e55;
@@ -30,10 +30,14 @@ pub(crate) fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: 
 
     arena.reset(0);
     arena.leave(&damaged.image);
-    if let Some((set, walk)) = restored::<T, SIZE>(arena, &damaged.image, damaged.head(), checks) {
+    let (image, head) = (&damaged.image, damaged.head());
+    if let Some((set, walk)) = restored::<T, SIZE>(arena, image, head, checks) {
         compare(&set, &walk);
         set.release();
     }
+    let (set, walk) = salvaged::<T, SIZE>(arena, image, head);
+    compare(&set, &walk);
+    drop(set);
     damaged.restore_described::<T>(arena);
 }
 
@@ -50,7 +54,7 @@ fn valid<T: Record, const SIZE: usize>(input: &mut Input<'_>) -> Handover<SIZE> 
         let last = position + 1 == length;
         let count = usize::from(input.byte()) % (capacity + 1);
         dense &= last || count == capacity;
-        no_empty_blocks &= count > 0;
+        no_empty_blocks &= count > 0 || length == 1;
         entries += count;
 
         let mut bytes = [0; SIZE];
@@ -63,7 +67,7 @@ fn valid<T: Record, const SIZE: usize>(input: &mut Input<'_>) -> Handover<SIZE> 
         }
         image.blocks[number(position)] = Some(bytes);
     }
-    let mut flags = DescriptorFlags::empty();
+    let mut flags = DescriptorFlags::COUNTED;
     flags.set(DescriptorFlags::DENSE, dense);
     flags.set(DescriptorFlags::NO_EMPTY_BLOCKS, no_empty_blocks);
     let descriptor = Descriptor {
@@ -94,32 +98,51 @@ impl<const SIZE: usize> Handover<SIZE> {
         }
     }
 
-    /// Restores by the descriptor: an error that names the first field that is wrong, or the chain.
+    /// Restores and salvages by the descriptor: an error that names the first field that is wrong,
+    /// or the chain, and what is sound of that.
     fn restore_described<T: Record>(&self, arena: &Arena<SIZE>) {
         let descriptor = Descriptor::read_from_bytes(self.descriptor.as_bytes()).expect("48 bytes");
-        let set = IncomingSet::<T, _, SIZE>::restore_from(arena, &descriptor, TAG);
         let wrong = self.wrong_field::<T>();
         let flags = DescriptorFlags::from_bits_truncate(descriptor.flags);
-        let checks = RestoreChecks::from_bits_truncate(flags.bits());
-        match (set, self.image.walk::<T>(self.head(), checks)) {
-            (Err(RestoreFromError::Descriptor(error)), _) if wrong.is_some() => {
-                assert_eq!(Some(error.field), wrong);
+        let checks = promised(flags);
+        let checked = descriptor.check(IncomingSet::<T, &Arena<SIZE>, SIZE>::LAYOUT, TAG);
+        match (checked, wrong) {
+            (Ok(to_pass), None) => assert_eq!(to_pass, checks),
+            (Err(error), Some(field)) => assert_eq!(error.field, field),
+            (checked, wrong) => panic!("{checked:?}, but wrong is {wrong:?}"),
+        }
+
+        let head = if wrong.is_some() { 0 } else { self.head() };
+        let walk = self.image.walk::<T>(head, checks, true);
+        let entries = walk.entries.len() as u64;
+        let set = IncomingSet::<T, _, SIZE>::restore_from(arena, &descriptor, TAG);
+        let error = set.as_ref().err().copied();
+        match (error, wrong, walk.damage) {
+            (Some(RestoreFromError::Descriptor(error)), Some(wrong), _) => {
+                assert_eq!(error.field, wrong);
             }
-            (_, _) if wrong.is_some() => panic!("{wrong:?} was not noticed"),
-            (Err(RestoreFromError::Chain(error)), Err(expected)) => {
+            (Some(RestoreFromError::Chain(error)), None, Some(expected)) => {
                 assert_eq!(damage(error), expected);
             }
-            (Err(RestoreFromError::Descriptor(error)), Ok(walk)) => {
+            (Some(RestoreFromError::Descriptor(error)), None, None) => {
                 assert_eq!(error.field, DescriptorField::Entries);
-                assert_ne!(descriptor.entries, walk.entries.len() as u64);
+                assert!(flags.contains(DescriptorFlags::COUNTED) && descriptor.entries != entries);
             }
-            (Ok(set), Ok(walk)) => {
-                assert_eq!(descriptor.entries, walk.entries.len() as u64);
-                compare(&set, &walk);
-                assert_eq!(set.release(), PhysAddr::new(descriptor.head));
+            (None, None, None) => {
+                assert!(!flags.contains(DescriptorFlags::COUNTED) || descriptor.entries == entries);
             }
-            (set, walk) => panic!("{:?} instead of {:?}", set.err(), walk.err()),
+            (error, wrong, damage) => panic!("{error:?} instead of {wrong:?} or {damage:?}"),
         }
+        if let Ok(set) = set {
+            compare(&set, &walk);
+            assert_eq!(set.release(), descriptor.head());
+        }
+        assert_eq!(arena.lent(), 0, "every claim was given back");
+
+        let (set, same) = IncomingSet::<T, _, SIZE>::salvage_from(arena, &descriptor, TAG);
+        assert_eq!(same, error);
+        compare(&set, &walk);
+        drop(set);
         assert_eq!(arena.lent(), 0, "every claim was given back");
         assert!(arena.image() == self.image, "restoring writes nothing");
     }
@@ -127,11 +150,10 @@ impl<const SIZE: usize> Handover<SIZE> {
     /// The first field that does not describe a set of `T`, whatever the chain.
     fn wrong_field<T: Record>(&self) -> Option<DescriptorField> {
         let it = &self.descriptor;
-        let known = DescriptorFlags::DENSE | DescriptorFlags::NO_EMPTY_BLOCKS;
         [
             (it.magic == Descriptor::MAGIC, DescriptorField::Magic),
             (it.version == Descriptor::VERSION, DescriptorField::Version),
-            (it.flags & !known.bits() == 0, DescriptorField::Flags),
+            (it.flags & !7 == 0, DescriptorField::Flags),
             (it.entry_size as usize == size_of::<T>(), DescriptorField::EntrySize),
             (it.block_size as usize == SIZE, DescriptorField::BlockSize),
             (it.tag == TAG, DescriptorField::Tag),
@@ -139,4 +161,13 @@ impl<const SIZE: usize> Handover<SIZE> {
         .into_iter()
         .find_map(|(right, field)| (!right).then_some(field))
     }
+}
+
+/// The checks that a chain with these flags has to pass.
+fn promised(flags: DescriptorFlags) -> RestoreChecks {
+    let mut checks = RestoreChecks::empty();
+    checks.set(RestoreChecks::DENSE, flags.contains(DescriptorFlags::DENSE));
+    let no_empty_blocks = flags.contains(DescriptorFlags::NO_EMPTY_BLOCKS);
+    checks.set(RestoreChecks::NO_EMPTY_BLOCKS, no_empty_blocks);
+    checks
 }

@@ -4,7 +4,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::ptr;
+use std::{ptr, thread};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -27,10 +27,14 @@ pub(crate) fn take_refused() -> bool {
     REFUSED.take()
 }
 
-/// Whether this allocation is the one.
+/// Whether this allocation is the one. Nothing is refused to a panic.
 fn refuses() -> bool {
     match UNTIL_REFUSAL.get() {
         0 => return false,
+        _ if thread::panicking() => {
+            UNTIL_REFUSAL.set(0);
+            return false;
+        }
         n => UNTIL_REFUSAL.set(n - 1),
     }
     REFUSED.set(UNTIL_REFUSAL.get() == 0);

@@ -12,67 +12,90 @@ pub(crate) struct Image<const SIZE: usize> {
     pub(crate) blocks: [Option<[u8; SIZE]>; BLOCKS],
 }
 
-/// What a restore finds.
+/// What a salvage finds, and a restore if there is no damage.
 pub(crate) struct Walk<T> {
     pub(crate) entries: List<T>,
-    /// The blocks in the order of the chain: number and entries in use.
+    /// The sound blocks in the order of the chain: number and entries in use.
     pub(crate) blocks: ArrayVec<(usize, usize), BLOCKS>,
+    /// What is wrong with the block behind them.
+    pub(crate) damage: Option<Damage>,
 }
 
 /// Where a chain is damaged, and how: the fields of a [`RestoreError`].
-type Damage = (RestoreErrorKind, usize, PhysAddr);
+pub(crate) type Damage = (RestoreErrorKind, usize, PhysAddr);
 
 impl<const SIZE: usize> Image<SIZE> {
     pub(crate) fn empty() -> Self {
         Self { blocks: [None; BLOCKS] }
     }
 
-    /// Follows the links from `head` on.
+    /// Follows the links from `head` on. If `empty_is_fine`, a first block without entries or a link
+    /// passes whatever is checked.
     pub(crate) fn walk<T: Record>(
         &self,
         head: u64,
         checks: RestoreChecks,
-    ) -> Result<Walk<T>, Damage> {
-        let mut walk = Walk { entries: List::new(), blocks: ArrayVec::new() };
+        empty_is_fine: bool,
+    ) -> Walk<T> {
+        let mut walk = Walk { entries: List::new(), blocks: ArrayVec::new(), damage: None };
         let mut link = head;
         while let Some(addr) = PhysAddr::new(link) {
-            let position = walk.blocks.len();
-            let damage = |kind| Err((kind, position, addr));
-            if !link.is_multiple_of(SIZE as u64) {
-                return damage(RestoreErrorKind::Misaligned);
+            let empty_is_fine = empty_is_fine && walk.blocks.is_empty();
+            match self.block::<T>(link, checks, empty_is_fine, &walk.blocks) {
+                Ok((index, entries, next)) => {
+                    let read = |bytes| T::read_from_bytes(bytes).expect("an entry");
+                    let before = walk.entries.len();
+                    walk.entries.extend(entries.chunks_exact(size_of::<T>()).map(read));
+                    walk.blocks.push((index, walk.entries.len() - before));
+                    link = next;
+                }
+                Err(kind) => {
+                    walk.damage = Some((kind, walk.blocks.len(), addr));
+                    break;
+                }
             }
-            let index = index_of::<SIZE>(link);
-            if let Some(first) = walk.blocks.iter().position(|&(seen, _)| Some(seen) == index) {
-                return damage(RestoreErrorKind::Cycle { first });
-            }
-            let Some((index, block)) = index.and_then(|index| Some((index, self.blocks[index]?)))
-            else {
-                return damage(RestoreErrorKind::NotPreserved);
-            };
-            let word =
-                |at: usize| u64::from_ne_bytes(*block[at..].first_chunk().expect("a header"));
-            let (next, count) = (word(0), word(8));
-            let capacity = (SIZE - HEADER_SIZE) / size_of::<T>();
-            let Some(count) = usize::try_from(count).ok().filter(|&count| count <= capacity) else {
-                return damage(RestoreErrorKind::CountTooLarge { count, capacity });
-            };
-            if checks.contains(RestoreChecks::NO_EMPTY_BLOCKS) && count == 0 {
-                return damage(RestoreErrorKind::Empty);
-            }
-            if checks.contains(RestoreChecks::DENSE) && count < capacity && next != 0 {
-                return damage(RestoreErrorKind::NotFull { count, capacity });
-            }
-            let end = HEADER_SIZE + count * size_of::<T>();
-            let dirty = (end..SIZE).find(|&offset| block[offset] != 0);
-            if let (true, Some(offset)) = (checks.contains(RestoreChecks::ZERO_TAIL), dirty) {
-                return damage(RestoreErrorKind::DirtyTail { offset });
-            }
-            let entries = block[HEADER_SIZE..end].chunks_exact(size_of::<T>());
-            walk.entries.extend(entries.map(|bytes| T::read_from_bytes(bytes).expect("an entry")));
-            walk.blocks.push((index, count));
-            link = next;
         }
-        Ok(walk)
+        walk
+    }
+
+    /// The block at `link`, behind those in `seen`: its number, the bytes of its entries, its link.
+    fn block<T: Record>(
+        &self,
+        link: u64,
+        checks: RestoreChecks,
+        empty_is_fine: bool,
+        seen: &[(usize, usize)],
+    ) -> Result<(usize, &[u8], u64), RestoreErrorKind> {
+        if !link.is_multiple_of(SIZE as u64) {
+            return Err(RestoreErrorKind::Misaligned);
+        }
+        let index = index_of::<SIZE>(link);
+        if let Some(first) = seen.iter().position(|&(seen, _)| Some(seen) == index) {
+            return Err(RestoreErrorKind::Cycle { first });
+        }
+        let preserved = index.and_then(|index| Some((index, self.blocks[index].as_ref()?)));
+        let Some((index, block)) = preserved else {
+            return Err(RestoreErrorKind::NotPreserved { block_size: SIZE });
+        };
+        let word = |at: usize| u64::from_ne_bytes(*block[at..].first_chunk().expect("a header"));
+        let (next, count) = (word(0), word(8));
+        let capacity = (SIZE - HEADER_SIZE) / size_of::<T>();
+        let Some(count) = usize::try_from(count).ok().filter(|&count| count <= capacity) else {
+            return Err(RestoreErrorKind::CountTooLarge { count, capacity });
+        };
+        let no_empty_blocks = checks.contains(RestoreChecks::NO_EMPTY_BLOCKS);
+        if no_empty_blocks && count == 0 && (next != 0 || !empty_is_fine) {
+            return Err(RestoreErrorKind::Empty);
+        }
+        if checks.contains(RestoreChecks::DENSE) && count < capacity && next != 0 {
+            return Err(RestoreErrorKind::NotFull { count, capacity });
+        }
+        let end = HEADER_SIZE + count * size_of::<T>();
+        let dirty = (end..SIZE).find(|&offset| block[offset] != 0);
+        if let (true, Some(offset)) = (checks.contains(RestoreChecks::ZERO_TAIL), dirty) {
+            return Err(RestoreErrorKind::DirtyTail { offset });
+        }
+        Ok((index, &block[HEADER_SIZE..end], next))
     }
 }
 
@@ -86,6 +109,12 @@ impl<T> Walk<T> {
         let (_, count) = self.blocks.iter_mut().rfind(|(_, count)| *count > 0)?;
         *count -= 1;
         self.entries.pop()
+    }
+
+    pub(crate) fn swap_remove(&mut self, index: usize) -> Option<T> {
+        let last = self.entries.len().checked_sub(1).filter(|&last| index <= last)?;
+        self.entries.swap(index, last);
+        self.pop()
     }
 }
 

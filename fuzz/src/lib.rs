@@ -6,10 +6,10 @@
 //!
 //! | target | an input is | what must hold |
 //! |---|---|---|
-//! | [`restore()`] | a head, which blocks are preserved, their bytes | an error with the place of the first fault, or exactly the entries that are counted |
+//! | [`restore()`] | a head, which blocks are preserved, their bytes | an error with the place of the first fault, or exactly the entries that are counted; what is salvaged is all before that fault |
 //! | [`bitflip()`] | a valid chain and bits to flip in it, its head or its descriptor | the same |
-//! | [`operations()`] | operations on a set, over several kernels | results, entries and bytes are those of a list |
-//! | [`refuse()`] | the same, with allocations refused | a call fails if, and only if, it was refused memory, and then nothing has changed |
+//! | [`operations()`] | operations on a set, over several kernels | results, entries and bytes are those of a list, and what a root page says, written whenever, can be restored |
+//! | [`refuse()`] | the same, with allocations refused | a call fails if, and only if, it was refused memory, and then nothing has changed, or what `try_extend` has appended |
 //!
 //! Speed is what finds things, so memory is an arena of sixteen small blocks, made once, and a
 //! model is an array. What a chain means is read from the bytes once more by an `Image`, which
@@ -20,6 +20,7 @@
 
 mod arena;
 mod bitflip;
+mod entries;
 mod heap;
 mod image;
 mod input;
@@ -72,7 +73,8 @@ macro_rules! target {
 }
 
 target!(
-    /// Restores from memory with these bytes, then reads both ways, pops, shrinks and destroys.
+    /// Restores or salvages from memory with these bytes, then reads both ways, removes, shrinks and
+    /// destroys.
     restore,
     restore::run
 );

@@ -1,17 +1,17 @@
 //! Operations on a set and on a list, over several kernels, some without memory.
 
-use core::fmt::Debug;
-use core::mem;
-
 use arrayvec::ArrayVec;
 use kho_block::{
-    BlockSet, Descriptor, GrowError, GrowErrorKind, IncomingSet, MAX_BLOCKS, Origin, PhysAddr,
-    RestoreChecks, RestoreErrorKind, RestoreFromError,
+    BlockSet, Descriptor, DescriptorFlags, GrowError, GrowErrorKind, MAX_BLOCKS, OutgoingSet,
+    PhysAddr, RestoreChecks, Sealed,
 };
 
-use crate::arena::Arena;
+use crate::arena::{Arena, addr_of};
+use crate::entries::{compare, remove_or_rewrite};
 use crate::input::Input;
 use crate::{List, Record, heap, record};
+
+mod handover;
 
 const TAG: u64 = 0x5e55;
 
@@ -29,15 +29,22 @@ fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: Input<'_>, 
     arena.reset(input.byte());
     heap::refuse(0);
     heap::take_refused();
-    let mut kernel =
-        Kernel { arena, set: BlockSet::new(arena), list: List::<T>::new(), blocks: 0, serial: 0 };
+    let mut kernel = Kernel {
+        arena,
+        set: BlockSet::new(arena),
+        list: List::<T>::new(),
+        blocks: 0,
+        root: None,
+        serial: 0,
+    };
     while let Some(operation) = input.next() {
         let n = input.byte();
-        match operation % 32 {
+        match operation % 64 {
             24..28 if refusals => arena.refuse(n.into()),
             28..32 if refusals => heap::refuse((n % 8).into()),
-            20..24 => kernel.handover(n, &mut input),
-            operation => kernel.change(operation % 20, n),
+            jump @ 20..24 => kernel.handover(jump - 20, n, &mut input),
+            operation @ 0..32 => kernel.change(operation % 20, n),
+            operation => kernel.change_more(operation % 8, n),
         }
         kernel.glance();
     }
@@ -50,15 +57,19 @@ fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: Input<'_>, 
 /// A kernel that saves: its set, and the list that the set should be.
 struct Kernel<'a, T: Record, const SIZE: usize> {
     arena: &'a Arena<SIZE>,
-    set: BlockSet<T, &'a Arena<SIZE>, kho_block::Outgoing, SIZE>,
+    set: Set<'a, T, SIZE>,
     list: List<T>,
     blocks: usize,
+    /// What a root page says that was written some time ago. It is withdrawn when the set has lost
+    /// its last block.
+    root: Option<Descriptor>,
     serial: u8,
 }
 
+type Set<'a, T, const SIZE: usize> = OutgoingSet<T, &'a Arena<SIZE>, SIZE>;
+
 impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
-    const CAPACITY: usize =
-        BlockSet::<T, &'a Arena<SIZE>, kho_block::Outgoing, SIZE>::CAPACITY_PER_BLOCK;
+    const CAPACITY: usize = Set::<'a, T, SIZE>::CAPACITY_PER_BLOCK;
 
     fn record(&mut self) -> T {
         self.serial = self.serial.wrapping_add(1);
@@ -106,7 +117,7 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
                 let entry = self.record();
                 match self.set.writer().push(entry) {
                     Ok(()) => self.list.push(entry),
-                    Err(back) => assert_eq!((back, self.room()), (entry, 0)),
+                    Err(error) => assert_eq!((error.entry, self.room()), (entry, 0)),
                 }
             }
             7 => {
@@ -133,14 +144,17 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
             9 => {
                 let entries = self.records(some);
                 let mut rest = entries.iter().copied();
-                let taken = self.set.writer().extend(&mut rest);
-                assert_eq!((taken, rest.len()), (some.min(self.room()), some - taken));
+                let mut writer = self.set.writer();
+                let room = writer.available();
+                let taken = writer.extend(&mut rest);
+                assert_eq!(room, self.room());
+                assert_eq!((taken, rest.len()), (some.min(room), some - taken));
                 self.list.extend(entries.iter().copied().take(taken));
             }
             10 => {
                 let mut writer = self.set.writer();
                 for _ in 0..n % 8 {
-                    assert_eq!(writer.prev(), self.list.pop());
+                    assert_eq!(writer.pop(), self.list.pop());
                 }
             }
             11 => {
@@ -149,21 +163,94 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
                     self.blocks.min(self.needed().max(usize::from(n).div_ceil(Self::CAPACITY)));
             }
             12 => {
-                let head = self.set.publish();
+                let sealed = self.set.take().seal();
                 self.blocks = self.needed();
-                assert_eq!(head.is_some(), self.blocks > 0);
+                self.exact(&sealed);
+                self.set = sealed.unseal();
             }
             13 => {
                 self.set.destroy();
                 self.list.clear();
                 self.blocks = 0;
             }
-            14 => {
-                self.described();
-            }
+            14 => self.root = (self.blocks > 0).then(|| self.described()),
             15 => self.compare(),
-            _ => remove_or_rewrite(&mut self.set, &mut self.list, operation, n),
+            _ => remove_or_rewrite(&mut self.set, &mut self.list, operation - 16, n),
         }
+    }
+
+    /// As [`change`](Self::change).
+    fn change_more(&mut self, operation: u8, n: u8) {
+        match operation {
+            0 | 1 => self.try_extend((n % 24).into()),
+            2 => self.retain(n),
+            3 => {
+                let taken = self.set.take();
+                assert_eq!((self.set.first_block(), self.set.len()), (None, 0));
+                if n & 1 == 0 {
+                    self.set = taken;
+                } else {
+                    drop(taken);
+                    self.list.clear();
+                    self.blocks = 0;
+                }
+            }
+            4 | 5 => remove_or_rewrite(&mut self.set, &mut self.list, 4, n),
+            6 => remove_or_rewrite(&mut self.set, &mut self.list, 5, n),
+            _ => self.compare(),
+        }
+    }
+
+    /// Appends what an iterator yields, as far as there is memory.
+    fn try_extend(&mut self, some: usize) {
+        let entries = self.records(some);
+        let mut rest = entries.iter().copied();
+        let result = self.set.try_extend(&mut rest);
+        let granted = self.arena.take_granted();
+        let refused = [heap::take_refused(), self.arena.take_refused()].contains(&true);
+        let appended = self.set.len() - self.list.len();
+        self.list.extend(entries.iter().copied().take(appended));
+        match result {
+            Ok(()) => {
+                assert_eq!((appended, refused), (some, false));
+                assert_eq!(granted, self.needed().saturating_sub(self.blocks));
+                self.blocks += granted;
+            }
+            Err(error) => {
+                assert!(refused, "memory was not refused");
+                assert_eq!((error.entry, rest.len()), (entries[appended], some - appended - 1));
+                let cause = (error.cause.kind, error.cause.wanted, error.cause.obtained);
+                assert_eq!(cause, (GrowErrorKind::OutOfMemory, 1, 0));
+                self.blocks += granted;
+                assert_eq!(self.room(), 0, "every block is full before one more is asked for");
+            }
+        }
+    }
+
+    /// Removes entries here and there. While it is being asked which, entries are in their old
+    /// places or in their new ones.
+    fn retain(&mut self, n: u8) {
+        let (arena, list) = (self.arena, &self.list);
+        let first = PhysAddr::to_wire(self.set.first_block());
+        let mut now = list.clone();
+        let (mut kept, mut seen) = (0, 0);
+        self.set.retain(|entry| {
+            assert_eq!(*entry, list[seen]);
+            if seen % 8 == usize::from(n / 32) {
+                let found = arena.image().walk::<T>(first, RestoreChecks::all(), true);
+                assert_eq!((found.damage, found.entries), (None, now.clone()));
+            }
+            let keeps = n >> (seen % 8) & 1 == 1;
+            if keeps {
+                now[kept] = list[seen];
+                kept += 1;
+            }
+            seen += 1;
+            keeps
+        });
+        assert_eq!(seen, list.len());
+        now.truncate(kept);
+        self.list = now;
     }
 
     /// Blocks that the entries need.
@@ -196,152 +283,51 @@ impl<'a, T: Record, const SIZE: usize> Kernel<'a, T, SIZE> {
         error.is_none()
     }
 
-    /// The descriptor, which describes what it should.
-    fn described(&mut self) -> Descriptor {
+    /// The descriptor of the set as it stands, which promises no number of entries.
+    fn described(&self) -> Descriptor {
         let it = self.set.descriptor(TAG);
-        self.blocks = self.needed();
-        assert_eq!(it.entries, self.list.len() as u64);
-        assert_eq!(it.head, PhysAddr::to_wire(self.set.head()));
+        let promised = DescriptorFlags::DENSE | DescriptorFlags::NO_EMPTY_BLOCKS;
+        assert_eq!((it.flags, it.entries), (promised.bits(), 0));
+        assert_eq!(it.head(), self.set.first_block());
+        it
+    }
+
+    /// The descriptor of the sealed set, which promises all.
+    fn exact(&self, sealed: &Sealed<Set<'a, T, SIZE>>) -> Descriptor {
+        let it = sealed.descriptor(TAG);
+        assert_eq!((it.flags, it.entries), (7, self.list.len() as u64));
+        assert_eq!((it.head(), sealed.first_block()), (sealed.head(), sealed.head()));
+        assert_eq!((sealed.len(), sealed.block_count()), (self.list.len(), self.blocks));
         it
     }
 
     /// What is known without reading entries.
-    fn glance(&self) {
+    fn glance(&mut self) {
         assert_eq!((self.set.len(), self.set.block_count()), (self.list.len(), self.blocks));
         assert_eq!(self.arena.lent(), self.blocks);
+        self.root = self.root.filter(|_| self.blocks > 0);
+        assert!(self.root.is_none_or(|root| root.head() == self.set.first_block()));
     }
 
     /// Reads everything, and what a kexec would find at this moment.
     fn compare(&self) {
         assert_eq!(self.set.capacity(), self.blocks * Self::CAPACITY);
         compare(&self.set, &self.list);
-        let head = PhysAddr::to_wire(self.set.head());
-        let found = self.arena.image().walk::<T>(head, RestoreChecks::ZERO_TAIL);
-        assert!(
-            found.is_ok_and(|walk| walk.entries == self.list),
-            "the chain is valid as it stands"
-        );
+        let image = self.arena.image();
+        let root = self.root.unwrap_or_else(|| self.described());
+        let promised = root.check(Set::<'a, T, SIZE>::LAYOUT, TAG).expect("it is this very set's");
+        assert_eq!(promised, RestoreChecks::DENSE | RestoreChecks::NO_EMPTY_BLOCKS);
+        let chain = image.walk::<T>(root.head, RestoreChecks::all(), true);
+        assert_eq!((chain.damage, &chain.entries), (None, &self.list), "fit as it stands");
+
+        // The others are spare: a chain of their own, of blocks that could be new.
+        let addrs = self.set.block_addrs();
+        let first = PhysAddr::to_wire(addrs.clone().nth(chain.blocks.len()));
+        let spare = image.walk::<T>(first, RestoreChecks::ZERO_TAIL, false);
+        assert_eq!((spare.damage, spare.entries.len()), (None, 0));
+        let all = chain.blocks.iter().chain(&spare.blocks).map(|&(b, _)| addr_of::<SIZE>(b));
+        assert!(addrs.clone().map(PhysAddr::get).eq(all.clone()), "the addresses of all blocks");
+        assert!(addrs.rev().map(PhysAddr::get).eq(all.rev()), "backward");
+        assert_eq!(chain.blocks.len() + spare.blocks.len(), self.blocks);
     }
-
-    /// Hands the set over to the next kernel, which reads it and makes a set of its own.
-    fn handover(&mut self, n: u8, input: &mut Input<'_>) {
-        let descriptor = self.described();
-        let head = mem::replace(&mut self.set, BlockSet::new(self.arena)).into_head();
-        assert_eq!(PhysAddr::to_wire(head), descriptor.head);
-        self.arena.reboot();
-        let found = self.arena.image().walk::<T>(descriptor.head, RestoreChecks::all());
-        assert!(found.is_ok_and(|walk| walk.entries == self.list), "the chain is whole");
-
-        let mut restored = mem::take(&mut self.list);
-        self.blocks = 0;
-        let mut set = restore::<T, SIZE>(self.arena, &descriptor, n);
-        compare(&set, &restored);
-        for _ in 0..n >> 2 & 7 {
-            let Some(operation) = input.next() else { break };
-            remove_or_rewrite(&mut set, &mut restored, operation % 4 + 16, input.byte());
-        }
-        let blocks = set.block_count();
-        set.shrink(n.into());
-        let needed = restored.len().max(n.into()).div_ceil(Self::CAPACITY);
-        assert_eq!(set.block_count(), blocks.min(needed));
-        compare(&set, &restored);
-
-        // The new set is made beside the old one, or after it, or not at all.
-        self.arena.take_granted();
-        self.arena.take_refused();
-        heap::take_refused();
-        if n & 0x20 == 0 {
-            set.destroy();
-        }
-        if n & 0x40 == 0 {
-            let result = self.set.extend_from_slice(&restored);
-            if self.grew(restored.len(), result) {
-                self.list.extend(restored.iter().copied());
-            }
-        }
-    }
-}
-
-/// Restores in one of four ways, and again if memory was refused.
-fn restore<'a, T: Record, const SIZE: usize>(
-    arena: &'a Arena<SIZE>,
-    descriptor: &Descriptor,
-    n: u8,
-) -> IncomingSet<T, &'a Arena<SIZE>, SIZE> {
-    let head = PhysAddr::new(descriptor.head);
-    loop {
-        heap::take_refused();
-        let set = match n % 4 {
-            0 => IncomingSet::restore(arena, head).map_err(RestoreFromError::Chain),
-            1 => IncomingSet::restore_with(arena, head, RestoreChecks::all())
-                .map_err(RestoreFromError::Chain),
-            _ => IncomingSet::restore_from(arena, descriptor, TAG),
-        };
-        match set {
-            Ok(set) if n % 4 == 3 => {
-                assert_eq!(set.release(), head);
-                return restore(arena, descriptor, 0);
-            }
-            Ok(set) => return set,
-            Err(RestoreFromError::Chain(error)) => {
-                assert_eq!(error.kind, RestoreErrorKind::OutOfMemory);
-                assert!(heap::take_refused(), "memory was not refused");
-                assert_eq!(arena.lent(), 0, "a failed restore gives every claim back");
-            }
-            Err(error) => panic!("a sound chain was refused: {error}"),
-        }
-    }
-}
-
-/// Operations of sets of either kernel.
-fn remove_or_rewrite<T: Record, O: Origin, const SIZE: usize>(
-    set: &mut BlockSet<T, &Arena<SIZE>, O, SIZE>,
-    list: &mut List<T>,
-    operation: u8,
-    n: u8,
-) {
-    match operation {
-        16 => assert_eq!(set.pop(), list.pop()),
-        17 => {
-            set.truncate(n.into());
-            list.truncate(n.into());
-        }
-        18 => {
-            let (entry, in_list) = (set.get_mut(n.into()), list.get_mut(usize::from(n)));
-            assert_eq!(entry, in_list);
-            if let (Some(entry), Some(in_list)) = (entry, in_list) {
-                (*entry, *in_list) = (record(n), record(n));
-            }
-        }
-        _ => {
-            let start = usize::from(n % 8);
-            let forward = set.iter_mut().skip(start).zip(list.iter_mut().skip(start));
-            forward.step_by(2).for_each(|(entry, in_list)| {
-                (*entry, *in_list) = (record(n), record(n));
-            });
-            if let (Some([entry, ..]), Some(in_list)) = (set.blocks_mut().next(), list.first_mut())
-            {
-                (*entry, *in_list) = (record(!n), record(!n));
-            }
-        }
-    }
-}
-
-/// Reads all entries in every way, and compares them with a list.
-pub(crate) fn compare<T: Record + Debug, O: Origin, const SIZE: usize>(
-    set: &BlockSet<T, &Arena<SIZE>, O, SIZE>,
-    list: &[T],
-) {
-    assert_eq!((set.len(), set.is_empty()), (list.len(), list.is_empty()));
-    assert_eq!((set.iter().len(), set.cursor().len()), (list.len(), list.len()));
-    assert!(set.iter().eq(list), "forward");
-    assert!(set.iter().rev().eq(list.iter().rev()), "backward");
-    assert!(set.blocks().flatten().eq(list), "block by block");
-    assert!(set.cursor().eq(list), "by a cursor");
-    let mut cursor = set.cursor_back();
-    assert!(core::iter::from_fn(|| cursor.prev()).eq(list.iter().rev()), "by a cursor, backward");
-    for (index, entry) in list.iter().enumerate() {
-        assert_eq!(set.get(index), Some(entry));
-    }
-    assert_eq!((set.get(list.len()), set.phys_addr(list.len())), (None, None));
 }

@@ -11,7 +11,7 @@ use crate::input::Input;
 
 type Set<'a, T, const SIZE: usize> = IncomingSet<T, &'a Arena<SIZE>, SIZE>;
 
-/// The target: 15 bytes that say what to do, the head, and memory from the first block on.
+/// The target: eight bytes that say what to do, the head, and memory from the first block on.
 pub(crate) fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: Input<'_>) {
     let checks = RestoreChecks::from_bits_truncate(input.byte().into());
     let [end, pops, len, shrink, place] = input.bytes();
@@ -27,7 +27,14 @@ pub(crate) fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: 
     }
     arena.reset(0);
     arena.leave(&image);
-    let Some((mut set, mut walk)) = restored(arena, &image, head, checks) else { return };
+    salvaged::<T, SIZE>(arena, &image, head);
+    // What is damaged is worked with as far as it is sound.
+    let whole = restored(arena, &image, head, checks);
+    let sound = whole.is_some();
+    let (mut set, mut walk) = whole.unwrap_or_else(|| salvaged(arena, &image, head));
+    if !sound && walk.blocks.is_empty() {
+        return;
+    }
 
     compare(&set, &walk);
     step::<T, SIZE>(&set, &walk, place.into());
@@ -40,7 +47,14 @@ pub(crate) fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: 
             arena.lent() == 0 && arena.image() == image,
             "a restore and a release write nothing"
         );
-        (set, walk) = restored(arena, &image, head, checks).expect("a released chain is whole");
+        (set, walk) = if sound {
+            restored(arena, &image, head, checks).expect("a released chain is whole")
+        } else {
+            salvaged(arena, &image, head)
+        };
+    }
+    if pops & 0x80 != 0 {
+        assert_eq!(set.swap_remove(place.into()), walk.swap_remove(place.into()));
     }
     for _ in 0..pops % 8 {
         assert_eq!(set.pop(), walk.pop());
@@ -60,12 +74,22 @@ pub(crate) fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: 
         walk.blocks.iter_mut().for_each(|(_, count)| *count = 0);
         compare(&set, &walk);
     }
+    if end & 0x20 != 0 {
+        // What is dropped is found again, as it was left.
+        let head = PhysAddr::to_wire(set.first_block());
+        drop(set);
+        assert_eq!(arena.lent(), 0, "a set that is dropped gives its claims back");
+        let again;
+        (set, again) = salvaged(arena, &arena.image(), head);
+        assert_eq!((&again.entries, &again.blocks), (&walk.entries, &walk.blocks));
+        assert!(again.damage.is_none() || walk.damage.is_some(), "nothing was damaged since");
+    }
     set.destroy();
-    assert_eq!((set.len(), set.capacity(), set.head()), (0, 0, None));
+    assert_eq!((set.len(), set.capacity(), set.first_block()), (0, 0, None));
     assert_eq!(arena.lent(), 0, "destroying frees every block");
 }
 
-/// Restores the chain at `head`, which is as [`Image::walk`] has it.
+/// Restores the chain at `head`, which is as [`Image::walk`] has it; `None` if that is damaged.
 pub(crate) fn restored<'a, T: Record, const SIZE: usize>(
     arena: &'a Arena<SIZE>,
     image: &Image<SIZE>,
@@ -73,17 +97,29 @@ pub(crate) fn restored<'a, T: Record, const SIZE: usize>(
     checks: RestoreChecks,
 ) -> Option<(Set<'a, T, SIZE>, Walk<T>)> {
     let set = Set::<T, SIZE>::restore_with(arena, PhysAddr::new(head), checks);
-    match (set, image.walk(head, checks)) {
-        (Ok(set), Ok(walk)) => Some((set, walk)),
-        (Err(error), Err(expected)) => {
-            assert_eq!(damage(error), expected);
-            assert_eq!(arena.lent(), 0, "a failed restore gives every claim back");
-            assert!(arena.image() == *image, "a failed restore writes nothing");
-            None
-        }
-        (Ok(_), Err(expected)) => panic!("damage was overlooked: {expected:?}"),
-        (Err(error), Ok(_)) => panic!("a sound chain was refused: {error}"),
-    }
+    let walk = image.walk(head, checks, false);
+    assert_eq!(set.as_ref().err().copied().map(damage), walk.damage);
+    let Ok(set) = set else {
+        assert_eq!(arena.lent(), 0, "a failed restore gives every claim back");
+        assert!(arena.image() == *image, "a failed restore writes nothing");
+        return None;
+    };
+    Some((set, walk))
+}
+
+/// Salvages the chain at `head`, which is as [`Image::walk`] has it.
+pub(crate) fn salvaged<'a, T: Record, const SIZE: usize>(
+    arena: &'a Arena<SIZE>,
+    image: &Image<SIZE>,
+    head: u64,
+) -> (Set<'a, T, SIZE>, Walk<T>) {
+    let (set, error) = Set::<T, SIZE>::salvage(arena, PhysAddr::new(head));
+    let walk = image.walk(head, RestoreChecks::empty(), false);
+    assert_eq!(error.map(damage), walk.damage);
+    assert_eq!(arena.lent(), walk.blocks.len(), "the claim on what is damaged is given back");
+    assert!(set.iter().eq(&walk.entries), "all that is sound");
+    assert!(arena.image() == *image, "a salvage writes nothing");
+    (set, walk)
 }
 
 /// Reads everything in every way, and compares it with the walk.
@@ -91,11 +127,11 @@ pub(crate) fn compare<T: Record, const SIZE: usize>(set: &Set<'_, T, SIZE>, walk
     let capacity = Set::<T, SIZE>::CAPACITY_PER_BLOCK;
     assert_eq!(set.block_count(), walk.blocks.len());
     assert_eq!(set.capacity(), walk.blocks.len() * capacity);
-    assert_eq!(
-        set.head().map(PhysAddr::get),
-        walk.blocks.first().map(|&(b, _)| addr_of::<SIZE>(b))
-    );
-    crate::operations::compare(set, &walk.entries);
+    let addrs = walk.blocks.iter().map(|&(b, _)| addr_of::<SIZE>(b));
+    assert_eq!(set.first_block().map(PhysAddr::get), addrs.clone().next());
+    assert!(set.block_addrs().map(PhysAddr::get).eq(addrs.clone()));
+    assert!(set.block_addrs().rev().map(PhysAddr::get).eq(addrs.rev()));
+    crate::entries::compare(set, &walk.entries);
 
     let places = walk.blocks.iter().flat_map(|&(b, count)| (0..count).map(move |slot| (b, slot)));
     for (index, (block, slot)) in places.enumerate() {
@@ -140,6 +176,8 @@ fn print<T: Record, const SIZE: usize>(set: &Set<'_, T, SIZE>) {
             Ok(())
         }
     }
-    let printed = write!(Nowhere, "{set:?}{}{:?}{:?}", set.dump(), set.iter(), set.cursor());
+    let printed = write!(Nowhere, "{set:?}{}{:?}", set.dump(), set.block_addrs());
+    assert!(printed.is_ok());
+    let printed = write!(Nowhere, "{:?}{:?}{:?}", set.blocks(), set.iter(), set.cursor());
     assert!(printed.is_ok());
 }

@@ -4,7 +4,7 @@
 
 use core::{mem, slice};
 
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 use crate::abi::sizes::to_wire;
 use crate::chain::block::Block;
@@ -15,28 +15,18 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     /// Entries in use. Never above the capacity, whatever the header says.
     #[inline]
     pub(crate) fn count(&self) -> usize {
-        Self::believed(self.header())
-    }
-
-    #[inline]
-    fn believed(header: &Header) -> usize {
-        usize::try_from(header.count()).map_or(Self::CAPACITY, |count| count.min(Self::CAPACITY))
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.count() == 0
+        let count = usize::try_from(self.header().count());
+        count.map_or(Self::CAPACITY, |count| count.min(Self::CAPACITY))
     }
 
     #[inline]
     pub(crate) fn entries(&self) -> &[T] {
-        self.slots().get(..self.count()).unwrap_or_default()
+        self.slots(0..self.count())
     }
 
     #[inline]
     pub(crate) fn entries_mut(&mut self) -> &mut [T] {
-        let (header, slots) = self.parts_mut();
-        slots.get_mut(..Self::believed(header)).unwrap_or_default()
+        self.slots_mut(0..self.count()).1
     }
 
     /// Writes the first free slot, number `count`, and counts it.
@@ -46,34 +36,27 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     /// The entry, if there is no such slot.
     #[inline]
     pub(crate) fn push_at(&mut self, count: usize, entry: T) -> Result<(), T> {
-        let (header, slots) = self.parts_mut();
-        let Some(slot) = slots.get_mut(count) else { return Err(entry) };
+        let Some((header, slot)) = self.slot_mut(count) else { return Err(entry) };
         *slot = entry;
         header.set_count(to_wire(count.saturating_add(1)));
         Ok(())
     }
 
-    /// Counts the first free slot, number `count`, which is zero in a block of this kernel, and
-    /// lends it.
-    pub(crate) fn push_zeroed_at(&mut self, count: usize) -> Option<&mut T> {
-        let (header, slots) = self.parts_mut();
-        let slot = slots.get_mut(count)?;
-        header.set_count(to_wire(count.saturating_add(1)));
-        Some(slot)
+    /// Counts the first free slot, number `count`, which is zero in a block of this kernel.
+    #[inline]
+    pub(crate) fn push_zeroed_at(&mut self, count: usize) {
+        self.header().set_count(to_wire(count.saturating_add(1)));
     }
 
     /// Appends copies of as many `entries` as fit, from slot `count` on; returns the others.
     pub(crate) fn extend_from_slice<'e>(&mut self, count: usize, entries: &'e [T]) -> &'e [T] {
-        let (header, slots) = self.parts_mut();
-        let free = slots.get_mut(count..).unwrap_or_default();
-        let n = free.len().min(entries.len());
-        let (Some(free), Some((now, later))) = (free.get_mut(..n), entries.split_at_checked(n))
-        else {
-            return entries;
-        };
-        // As bytes, since a `T` need not be `Copy`. Both are `n` entries long.
+        let n = Self::CAPACITY.saturating_sub(count).min(entries.len());
+        let end = count.saturating_add(n);
+        let (header, free) = self.slots_mut(count..end);
+        let Some((now, later)) = entries.split_at_checked(free.len()) else { return entries };
+        // As bytes, since a `T` need not be `Copy`. Both are as long.
         free.as_mut_bytes().copy_from_slice(now.as_bytes());
-        header.set_count(to_wire(count.saturating_add(n)));
+        header.set_count(to_wire(end));
         later
     }
 
@@ -86,9 +69,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         counts: [&mut usize; 2],
         entries: &mut impl Iterator<Item = T>,
     ) {
-        let (header, slots) = self.parts_mut();
-        let free = slots.get_mut(*counts[0]..).unwrap_or_default().iter_mut();
-        let mut room = Room { header, counts, capacity: Self::CAPACITY, free };
+        let (header, free) = self.slots_mut(*counts[0]..Self::CAPACITY);
+        let mut room = Room { header, counts, capacity: Self::CAPACITY, free: free.iter_mut() };
         while !room.free.as_slice().is_empty() {
             let Some(entry) = entries.next() else { break };
             if let Some(slot) = room.free.next() {
@@ -98,21 +80,11 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 
     /// Removes the entry in slot `last`, which is the last one, and zeroes the slot.
+    #[inline]
     pub(crate) fn pop_at(&mut self, last: usize) -> Option<T> {
-        let (header, slots) = self.parts_mut();
-        let slot = slots.get_mut(last)?;
+        let (header, slot) = self.slot_mut(last)?;
         header.set_count(to_wire(last));
         Some(mem::replace(slot, T::new_zeroed()))
-    }
-
-    /// Removes all entries but the first `len` and zeroes their slots.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        let (header, slots) = self.parts_mut();
-        let count = Self::believed(header);
-        if len < count {
-            header.set_count(to_wire(len));
-            slots.get_mut(len..count).unwrap_or_default().zero();
-        }
     }
 }
 

@@ -6,7 +6,8 @@ use core::mem::needs_drop;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::abi::sizes::{MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE, entries_per_block};
+use crate::abi::layout::ChainLayout;
+use crate::abi::sizes::{MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE};
 
 /// A record that can outlive its kernel: any bytes are a valid one, and it has no padding.
 ///
@@ -57,26 +58,26 @@ pub trait Entry: FromBytes + IntoBytes + Immutable + KnownLayout + Sized {}
 
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Entry for T {}
 
-/// Entries of type `T` in a block, once every rule about both sizes is seen to hold.
+/// The layout of a chain of `T`s, once every rule about both sizes is seen to hold.
 ///
 /// # Panics
 ///
 /// If one does not: while the set's user compiles, since only constants call it.
-pub(crate) const fn checked_capacity<T: Entry, const BLOCK_SIZE: usize>() -> usize {
+pub(crate) const fn checked_layout<T: Entry, const BLOCK_SIZE: usize>() -> ChainLayout {
     assert!(BLOCK_SIZE.is_power_of_two(), "BLOCK_SIZE must be a power of two");
     assert!(BLOCK_SIZE >= MIN_BLOCK_SIZE, "BLOCK_SIZE must be at least 32 bytes");
     assert!(size_of::<T>() > 0, "an entry must not be empty");
     assert!(align_of::<T>() <= MAX_ENTRY_ALIGN, "an entry may be aligned to 16 bytes at most");
     assert!(!needs_drop::<T>(), "an entry must not have a destructor");
-    let capacity = entries_per_block(BLOCK_SIZE, size_of::<T>());
-    assert!(capacity > 0, "an entry must fit into a block beside the 16-byte header");
-    capacity
+    let layout = ChainLayout::new(size_of::<T>(), BLOCK_SIZE);
+    layout.expect("an entry must fit into a block beside the 16-byte header")
 }
 
 #[cfg(test)]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use std::panic::catch_unwind;
+    use std::string::String;
 
     use super::*;
 
@@ -93,8 +94,10 @@ mod tests {
     }
 
     fn assert_refused<T: Entry, const BLOCK_SIZE: usize>(rule: &str) {
-        let broken = catch_unwind(checked_capacity::<T, BLOCK_SIZE>).unwrap_err();
-        assert_eq!(broken.downcast_ref(), Some(&rule));
+        let broken = catch_unwind(checked_layout::<T, BLOCK_SIZE>).unwrap_err();
+        let said = broken.downcast_ref::<&str>().copied();
+        let said = said.or(broken.downcast_ref::<String>().map(String::as_str));
+        assert_eq!(said, Some(rule));
     }
 
     #[test]
@@ -110,10 +113,10 @@ mod tests {
 
     #[test]
     fn what_keeps_every_rule_has_room_for_as_many_entries_as_fit() {
-        assert_eq!(checked_capacity::<u64, 32>(), 2);
-        assert_eq!(checked_capacity::<u128, 32>(), 1);
-        assert_eq!(checked_capacity::<[u8; 16], 32>(), 1);
-        assert_eq!(checked_capacity::<[u8; 9], 32>(), 1);
-        assert_eq!(checked_capacity::<u8, 8192>(), 8176);
+        assert_eq!(checked_layout::<u64, 32>().capacity(), 2);
+        assert_eq!(checked_layout::<u128, 32>().capacity(), 1);
+        assert_eq!(checked_layout::<[u8; 16], 32>().capacity(), 1);
+        assert_eq!(checked_layout::<[u8; 9], 32>().capacity(), 1);
+        assert_eq!(checked_layout::<u8, 8192>().capacity(), 8176);
     }
 }

@@ -5,8 +5,9 @@
 use core::error::Error;
 use core::fmt;
 
-use super::{DescriptorError, EINVAL, ENOMEM};
 use crate::abi::addr::PhysAddr;
+use crate::abi::descriptor::DescriptorError;
+use crate::abi::errno::{EINVAL, ENOMEM};
 use crate::abi::sizes::MAX_BLOCKS;
 
 /// Where a chain is damaged, and how. Every claim was given back.
@@ -20,8 +21,11 @@ use crate::abi::sizes::MAX_BLOCKS;
 /// let mem = Mock::new();
 /// let nowhere = PhysAddr::new(0x2000);
 /// let error = IncomingSet::<u64, _>::restore(&mem, nowhere).unwrap_err();
-/// assert_eq!(error.kind, RestoreErrorKind::NotPreserved);
-/// assert_eq!(error.to_string(), "block 0 at 0x2000: not preserved, or claimed already");
+/// assert_eq!(error.kind, RestoreErrorKind::NotPreserved { block_size: 8192 });
+/// assert_eq!(
+///     error.to_string(),
+///     "block 0 at 0x2000: not preserved as a block of 8192 bytes, or claimed already"
+/// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,8 +44,15 @@ pub struct RestoreError {
 pub enum RestoreErrorKind {
     /// The address is not a multiple of the block size.
     Misaligned,
-    /// The allocator knows no unclaimed block of this size at the address.
-    NotPreserved,
+    /// The allocator broke its contract: the pointer that it lent for the block is no multiple of
+    /// the smaller of the block size and 4096.
+    MisalignedPointer,
+    /// The allocator knows no unclaimed block of this size at the address. A chain that was written
+    /// with another block size is the likeliest cause.
+    NotPreserved {
+        /// The size asked for, in bytes.
+        block_size: usize,
+    },
     /// The chain has come back to one of its own blocks.
     Cycle {
         /// The position at which the block stands first.
@@ -97,7 +108,10 @@ impl fmt::Display for RestoreErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Misaligned => f.write_str("not aligned to the block size"),
-            Self::NotPreserved => f.write_str("not preserved, or claimed already"),
+            Self::MisalignedPointer => f.write_str("lent through a pointer that is not aligned"),
+            Self::NotPreserved { block_size } => {
+                write!(f, "not preserved as a block of {block_size} bytes, or claimed already")
+            }
             Self::Cycle { first } => write!(f, "the chain returns to its block {first}"),
             Self::CountTooLarge { count, capacity } => {
                 write!(f, "counts {count} entries where {capacity} fit")

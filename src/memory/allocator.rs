@@ -33,7 +33,7 @@ impl AllocError {
     /// ```
     #[must_use]
     pub const fn errno(&self) -> i32 {
-        crate::error::ENOMEM
+        crate::abi::errno::ENOMEM
     }
 }
 

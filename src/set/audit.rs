@@ -9,12 +9,13 @@ use core::fmt;
 use crate::abi::addr::PhysAddr;
 use crate::abi::sizes::{BlockHeader, to_wire};
 use crate::chain::entry::Entry;
+use crate::chain::index::Index;
 use crate::chain::tail::Tail;
 use crate::memory::allocator::PreservedAllocator;
 use crate::set::block_set::BlockSet;
 use crate::set::origin::Origin;
 
-/// An invariant of [`BlockSet`] that does not hold: a fault in this crate, or in the allocator.
+/// An invariant of [`BlockSet`] or its chain that does not hold: a fault in this crate, or in the allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditError {
@@ -54,43 +55,55 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn audit(&self) -> Result<(), AuditError> {
-        let blocks = self.chain.blocks();
-        let last = blocks.len().saturating_sub(1);
-        let sound = |block, holds: bool, broken| {
-            if holds { Ok(()) } else { Err(AuditError { broken, block }) }
-        };
-        sound(0, self.head().is_some() != blocks.is_empty(), "1: a head if there are blocks")?;
-        sound(last, self.tail.block <= last, "2: the tail is a block, or 0")?;
-
-        let mut addrs = BTreeSet::new();
-        let mut sum: usize = 0;
-        for (number, block) in blocks.iter().enumerate() {
-            let BlockHeader { next, count } = block.header().read();
-            let addr = self.block_addr(number);
-            let aligned = addr.is_some_and(|addr| addr.is_aligned_to(to_wire(BLOCK_SIZE)));
-            sound(number, aligned, "1: the address is a block's")?;
-            sound(number, addrs.insert(addr), "1: no two blocks have one address")?;
-            sound(number, PhysAddr::new(next).is_some() == (number < last), "1: the last ends it")?;
-            sound(number, count <= to_wire(Self::CAPACITY_PER_BLOCK), "2: the count fits")?;
-            sound(number, number <= self.tail.block || count == 0, "2: empty after the tail")?;
-            let start = self.starts.of(number, Self::CAPACITY_PER_BLOCK);
-            sound(number, number > self.tail.block || start == sum, "3: the start")?;
-            let Tail { block: tail, start, count } = self.tail;
-            let known = (start, count) == (sum, block.count());
-            sound(number, number != tail || known, "2: the tail's start and count")?;
-            if !O::INCOMING {
-                sound(
-                    number,
-                    number >= self.tail.block || block.count() == Self::CAPACITY_PER_BLOCK,
-                    "4: full before the tail",
-                )?;
-                let zero = block.bytes_behind(block.count()).iter().all(|&byte| byte == 0);
-                sound(number, zero, "4: unused bytes are zero")?;
-            }
-            sum = sum.saturating_add(block.count());
-        }
-        sound(last, self.len() == sum, "2: the length is the sum of the counts")
+        audit(self.chain.index(), O::INCOMING)
     }
+}
+
+/// # Errors
+///
+/// The first invariant that does not hold, of a set with these blocks.
+fn audit(index: &Index, incoming: bool) -> Result<(), AuditError> {
+    let sound = |block, holds: bool, broken| {
+        if holds { Ok(()) } else { Err(AuditError { broken, block }) }
+    };
+    let (blocks, capacity) = (index.blocks(), index.layout().capacity());
+    let last = blocks.len().saturating_sub(1);
+    let Tail { block: tail, start: tail_start, count: tail_count } = index.ends.tail;
+    let spare = index.ends.spare.is_some();
+    sound(0, index.ends.first.is_some() != blocks.is_empty(), "2: a first block if there are any")?;
+    sound(last, tail <= last, "4: the tail is a block, or 0")?;
+    sound(tail, incoming || spare == (tail < last), "3: what is behind the tail is spare")?;
+    sound(tail, !(incoming && spare), "3: no restored block is spare")?;
+
+    let mut addrs = BTreeSet::new();
+    let mut sum: usize = 0;
+    for (number, block) in blocks.iter().enumerate() {
+        let BlockHeader { next, count } = block.header().read();
+        let addr = index.addr(number);
+        let aligned =
+            addr.is_some_and(|addr| addr.is_aligned_to(to_wire(index.layout().block_size())));
+        sound(number, aligned, "2: the address is a block's")?;
+        sound(number, addrs.insert(addr), "2: no two blocks have one address")?;
+        let ends = number == last || (spare && number == tail);
+        // A salvaged chain keeps its last link as found.
+        let ended = PhysAddr::new(next).is_some() != ends || (incoming && number == last);
+        sound(number, ended, "2: the last ends it")?;
+        sound(number, count <= to_wire(capacity), "4: the count fits")?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        sound(number, number <= tail || count == 0, "4: empty after the tail")?;
+        let start = index.starts.of(number, capacity);
+        sound(number, number > tail || start == sum, "5: the start")?;
+        let known = (tail_start, tail_count) == (sum, count);
+        sound(number, number != tail || known, "4: the tail's start and count")?;
+        if !incoming {
+            sound(number, number >= tail || count == capacity, "6: full before the tail")?;
+            sound(number, number != tail || number == 0 || count > 0, "6: the tail has entries")?;
+            let zero = index.bytes_behind(number, count).iter().all(|&byte| byte == 0);
+            sound(number, zero, "6: unused bytes are zero")?;
+        }
+        sum = sum.saturating_add(count);
+    }
+    sound(last, index.ends.tail.end() == sum, "4: the length is the sum of the counts")
 }
 
 #[cfg(test)]
@@ -100,37 +113,44 @@ mod tests {
 
     use super::*;
     use crate::memory::mock::Mock;
+    use crate::set::origin::Outgoing;
 
     /// Two entries to a block.
-    type Set<'a> = BlockSet<u64, &'a Mock, crate::Outgoing, 32>;
+    type Set<'a> = BlockSet<u64, &'a Mock, Outgoing, 32>;
 
     #[test]
     fn every_broken_invariant_is_noticed_where_it_is_broken() {
+        // Of five blocks the first three are in use: the entries are 1 to 5.
         type Break = fn(&mut Set<'_>);
-        let breaks: [(Break, usize, &str); 13] = [
-            (|set| set.tail.block = 4, 3, "2: the tail is a block, or 0"),
-            (|set| set.tail.start = 3, 2, "2: the tail's start and count"),
-            (|set| set.tail.count = 2, 2, "2: the tail's start and count"),
-            (|set| link(set, 0, 0x2008), 1, "1: the address is a block's"),
-            (|set| link(set, 1, set.head().map_or(0, u64::from)), 2, "1: no two blocks have"),
-            (|set| link(set, 1, 0), 1, "1: the last ends it"),
-            (|set| link(set, 3, 0x2000), 3, "1: the last ends it"),
-            (|set| count(set, 1, 3), 1, "2: the count fits"),
-            (|set| count(set, 3, 1), 3, "2: empty after the tail"),
-            (|set| set.starts.note(1, 1, true, 2).unwrap(), 1, "3: the start"),
-            (|set| set.starts.note(2, 3, true, 2).unwrap(), 2, "3: the start"),
-            (|set| count(set, 1, 1), 1, "4: full before the tail"),
-            (|set| set.chain.blocks_mut()[2].parts_mut().1[1] = 7, 2, "4: unused bytes are zero"),
+        let breaks: [(Break, usize, &str); 15] = [
+            (|set| ends(set).first = None, 0, "2: a first block"),
+            (|set| ends(set).tail.block = 5, 4, "4: the tail is a block, or 0"),
+            (|set| ends(set).tail.block = 4, 4, "3: what is behind the tail is spare"),
+            (|set| ends(set).spare = None, 2, "3: what is behind the tail is spare"),
+            (|set| ends(set).tail.start = 3, 2, "4: the tail's start and count"),
+            (|set| ends(set).tail.count = 2, 2, "4: the tail's start and count"),
+            (|set| link(set, 0, 0x2008), 1, "2: the address is a block's"),
+            (|set| link(set, 1, set.head().map_or(0, u64::from)), 2, "2: no two blocks have"),
+            (|set| link(set, 1, 0), 1, "2: the last ends it"),
+            (|set| link(set, 2, 0x2000), 2, "2: the last ends it"),
+            (|set| link(set, 4, 0x2000), 4, "2: the last ends it"),
+            (|set| count(set, 1, 3), 1, "4: the count fits"),
+            (|set| count(set, 3, 1), 3, "4: empty after the tail"),
+            (|set| count(set, 1, 1), 1, "6: full before the tail"),
+            (
+                |set| *set.chain.blocks_mut()[2].slot_mut(1).unwrap().1 = 7,
+                2,
+                "6: unused bytes are zero",
+            ),
         ];
         for (broken, block, message) in breaks {
             let mem = Mock::new();
             let mut set = Set::new(&mem);
-            set.grow(8).unwrap();
+            set.grow(10).unwrap();
             set.writer().extend([1, 2, 3, 4, 5]);
             set.audit().unwrap();
             broken(&mut set);
             let error = set.audit().unwrap_err();
-            assert_eq!(error.block, block, "{error}");
             let printed = error.to_string();
             let expected = alloc::format!("block {block}: {message}");
             assert!(printed.starts_with(&expected), "{printed}, not {expected}");
@@ -138,9 +158,24 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_tail_is_noticed() {
+        let mem = Mock::new();
+        let mut set = Set::new(&mem);
+        set.extend_from_slice(&[1, 2, 3]).unwrap();
+        *set.chain.blocks_mut()[1].slot_mut(0).unwrap().1 = 0;
+        count(&mut set, 1, 0);
+        ends(&mut set).tail.count = 0;
+        assert_eq!(set.audit().unwrap_err().broken, "6: the tail has entries");
+    }
+
+    #[test]
     fn a_set_without_blocks_is_sound() {
         let mem = Mock::new();
         Set::new(&mem).audit().unwrap();
+    }
+
+    fn ends<'s>(set: &'s mut Set<'_>) -> &'s mut crate::chain::tail::Ends {
+        set.chain.parts_mut().1
     }
 
     fn link(set: &mut Set<'_>, block: usize, next: u64) {

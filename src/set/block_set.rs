@@ -2,16 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
 use crate::abi::addr::PhysAddr;
+use crate::abi::descriptor::{Descriptor, DescriptorFlags};
+use crate::abi::layout::ChainLayout;
 use crate::abi::sizes::{DEFAULT_BLOCK_SIZE, HEADER_SIZE, MAX_BLOCKS, to_wire};
-use crate::chain::block::{Block, Chain};
 use crate::chain::entry::Entry;
-use crate::chain::starts::Starts;
-use crate::chain::tail::Tail;
+use crate::chain::typed::Typed;
 use crate::memory::allocator::PreservedAllocator;
+use crate::set::block_addrs::BlockAddrs;
 use crate::set::iter::{Blocks, BlocksMut, Iter, IterMut};
 use crate::set::origin::{Incoming, Origin, Outgoing};
-use crate::set::writer::Writer;
 
 /// Entries of type `T`, kept in a chain of preserved blocks of `BLOCK_SIZE` bytes from `A`.
 ///
@@ -19,19 +22,21 @@ use crate::set::writer::Writer;
 /// it over from the previous one ([`Incoming`]; see [`IncomingSet`]).
 ///
 /// Entries are numbered from 0 in the order in which they were appended, and never move in memory.
-/// `&mut` is the only lock; `SharedBlockSet`, with the feature `spin`, adds one. A set that is
-/// dropped frees its blocks; [`into_head`](Self::into_head) leaves them to the next kernel.
+/// `&mut` is the only lock; `SharedBlockSet`, with the feature `spin`, adds one. What becomes of the
+/// blocks when a set is dropped, and what else can be done with it, is a table in the [crate's
+/// documentation](crate#how-a-set-ends).
+///
+/// A pointer from [`entry_ptr`](Self::entry_ptr) stays good while other entries come and go: an
+/// operation on one entry makes no reference to another. Those over several
+/// ([`iter`](Self::iter), [`blocks`](Self::blocks), [`dump`](Self::dump), `audit`) count as uses of
+/// all entries.
 ///
 /// # Invariants
 ///
-/// 1. The chain of blocks is linked, each block to the one behind it in the index, and ends there.
-/// 2. Every block after the tail is empty. The tail is a block, or 0 if there is none, and knows
-///    how many entries it has and how many precede it.
-/// 3. `starts` knows where the entries of each block up to the tail start.
-/// 4. An outgoing set is dense (every block before the tail is full), and its unused bytes are
-///    zero.
+/// Those of the chain, which `audit`, with the feature `mock`, checks, and
 ///
-/// `audit`, with the feature `mock`, checks them.
+/// 6. An outgoing set is dense (every block before the tail is full), its unused bytes are zero, and
+///    all blocks behind the tail are spare.
 ///
 /// # Examples
 ///
@@ -57,10 +62,25 @@ pub struct BlockSet<
     O: Origin = Outgoing,
     const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
 > {
-    pub(crate) chain: Chain<T, A, O, BLOCK_SIZE>,
-    pub(crate) starts: Starts,
-    pub(crate) tail: Tail,
+    pub(crate) chain: Typed<T, A, BLOCK_SIZE>,
+    pub(crate) origin: PhantomData<O>,
 }
+
+/// A set of this kernel, filled for the next one.
+///
+/// # Examples
+///
+/// ```
+/// use kho_block::OutgoingSet;
+/// use kho_block::mock::Mock;
+///
+/// let mem = Mock::new();
+/// let mut pages: OutgoingSet<u64, _, 4096> = OutgoingSet::new(&mem); // blocks of 4 KiB
+/// pages.push(0x1000)?;
+/// # Ok::<(), kho_block::PushError<u64>>(())
+/// ```
+pub type OutgoingSet<T, A, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> =
+    BlockSet<T, A, Outgoing, BLOCK_SIZE>;
 
 /// A set taken over from the previous kernel.
 ///
@@ -81,8 +101,11 @@ pub type IncomingSet<T, A, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> =
 impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     BlockSet<T, A, O, BLOCK_SIZE>
 {
+    /// Bytes of an entry and of a block.
+    pub const LAYOUT: ChainLayout = Typed::<T, A, BLOCK_SIZE>::LAYOUT;
+
     /// Entries that fit into a block.
-    pub const CAPACITY_PER_BLOCK: usize = Block::<T, BLOCK_SIZE>::CAPACITY;
+    pub const CAPACITY_PER_BLOCK: usize = Self::LAYOUT.capacity();
 
     /// The most blocks that a set may have: [`MAX_BLOCKS`].
     pub const MAX_BLOCKS: usize = MAX_BLOCKS;
@@ -101,7 +124,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.tail.end()
+        self.chain.tail().end()
     }
 
     /// Whether the set has no entries; it may still have blocks.
@@ -120,8 +143,8 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         self.len() == 0
     }
 
-    /// Slots in all blocks together, used or not. In a restored set that is not dense some of them
-    /// lie behind a block's last entry, in the middle of the chain.
+    /// Slots in all blocks together, used or not, the spare blocks included. In a restored set that
+    /// is not dense some of them lie behind a block's last entry, in the middle of the chain.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
@@ -136,7 +159,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         self.block_count().saturating_mul(Self::CAPACITY_PER_BLOCK)
     }
 
-    /// Blocks in the chain.
+    /// Blocks of the set: those in the chain, and the spare ones.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
@@ -152,22 +175,82 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         self.chain.blocks().len()
     }
 
-    /// The physical address of the first block, by which the next kernel finds the chain; `None`
-    /// without blocks.
+    /// The physical address of the first block; `None` without blocks.
+    ///
+    /// It is named as soon as [`grow`](Self::grow) has obtained a block, and stays while the set is
+    /// filled, cleared and filled again, so a root page can hold it ahead of time, best in a
+    /// [`descriptor`](Self::descriptor). Whoever shrinks, seals or destroys a set without entries
+    /// withdraws it first.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
     /// # let mem = Mock::new();
     /// let mut set = BlockSet::<u64, _>::new(&mem);
-    /// assert_eq!(set.head(), None);
+    /// assert_eq!(set.first_block(), None);
     /// set.grow(1)?;
-    /// assert!(set.head().is_some_and(|head| head.is_aligned_to(8192)));
+    /// assert!(set.first_block().is_some_and(|addr| addr.is_aligned_to(8192)));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn first_block(&self) -> Option<PhysAddr> {
+        self.chain.index().ends.first
+    }
+
+    /// The physical address by which the next kernel finds the chain: that of the first block, or
+    /// `None` while there is no entry, since Linux mainline panics on a block without any.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(1)?;
+    /// assert_eq!(set.head(), None);
+    /// set.push(2).unwrap();
+    /// assert_eq!(set.head(), set.first_block());
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     #[must_use]
     #[inline]
     pub fn head(&self) -> Option<PhysAddr> {
-        self.chain.head()
+        self.first_block().filter(|_| !self.is_empty())
+    }
+
+    /// Describes the chain, as entries that `tag` names, for a root page that is written ahead of
+    /// time: names the [first block](Self::first_block), and does not promise how many entries
+    /// there are. So it stays true while the set is filled, emptied and filled again.
+    ///
+    /// [`Sealed::descriptor`](crate::Sealed::descriptor) counts the entries too. Of an incoming set
+    /// nothing is promised but the sizes.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, IncomingSet, mock::Mock};
+    /// # let mut mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(1000)?;
+    /// let root = set.descriptor(0x5e55); // written now, true whenever the kexec comes
+    /// set.extend_from_slice(&[2, 3, 5])?;
+    /// # let _ = set.into_head();
+    /// # mem.reboot();
+    /// let set = IncomingSet::<u64, _>::restore_from(&mem, &root, 0x5e55)?;
+    /// assert_eq!(set.len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn descriptor(&self, tag: u64) -> Descriptor {
+        let dense = DescriptorFlags::DENSE | DescriptorFlags::NO_EMPTY_BLOCKS;
+        let flags = if O::INCOMING { DescriptorFlags::empty() } else { dense };
+        self.described(flags, 0, tag)
+    }
+
+    pub(crate) fn described(&self, flags: DescriptorFlags, entries: usize, tag: u64) -> Descriptor {
+        const {
+            assert!(
+                to_wire(BLOCK_SIZE) < 1 << 32,
+                "a descriptor has 32 bits for the size of a block"
+            );
+        }
+        Descriptor::new(Self::LAYOUT, flags, self.first_block(), entries, tag)
     }
 
     /// The physical address of entry `index`, for a device or a record that points to it; `None` if
@@ -178,7 +261,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # let mem = Mock::new();
     /// let mut set = BlockSet::<u64, _>::new(&mem);
     /// set.extend_from_slice(&[1, 2, 3])?;
-    /// assert_eq!(set.phys_addr(2), set.head().unwrap().checked_add(16 + 2 * 8));
+    /// assert_eq!(set.phys_addr(2), set.first_block().unwrap().checked_add(16 + 2 * 8));
     /// assert_eq!(set.phys_addr(3), None);
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
@@ -187,17 +270,78 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         if index >= self.len() {
             return None;
         }
-        let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
+        let (block, slot) = self.locate(index);
         let offset = HEADER_SIZE.saturating_add(slot.saturating_mul(size_of::<T>()));
-        self.block_addr(block)?.checked_add(to_wire(offset))
+        self.chain.index().addr(block)?.checked_add(to_wire(offset))
     }
 
-    /// The address of a block: the link of its predecessor.
-    pub(crate) fn block_addr(&self, block: usize) -> Option<PhysAddr> {
-        match block.checked_sub(1) {
-            None => self.head(),
-            Some(before) => self.chain.blocks().get(before)?.header().next(),
+    /// The block and slot of entry `index`, which must be in use.
+    #[inline]
+    pub(crate) fn locate(&self, index: usize) -> (usize, usize) {
+        self.chain.starts().locate(index, Self::CAPACITY_PER_BLOCK)
+    }
+
+    /// Where entry `index` is, for a device, or for whoever counts in it without the lock; `None` if
+    /// there is no such entry.
+    ///
+    /// The pointer has the provenance of the allocator's own, and stays good until its entry is
+    /// removed, or moved by [`swap_remove`](Self::swap_remove): pushing, removing, reading and
+    /// changing *other* entries makes no reference to this one. [`iter`](Self::iter),
+    /// [`blocks`](Self::blocks), [`dump`](Self::dump) and `audit` look at all entries, and must not
+    /// run while this one is written through the pointer; nor may [`get`](Self::get) of this one.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// use core::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// # let mem = Mock::new();
+    /// let mut references = BlockSet::<u64, _>::new(&mem);
+    /// references.push(1)?;
+    /// let first = references.entry_ptr(0).unwrap();
+    /// references.push(1)?;
+    /// // SAFETY: the entry stays, and is aligned; no one else uses it now.
+    /// let count = unsafe { AtomicU64::from_ptr(first.as_ptr()) };
+    /// count.fetch_add(1, Ordering::Relaxed);
+    /// assert_eq!(references.get(0), Some(&2));
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    #[must_use]
+    pub fn entry_ptr(&self, index: usize) -> Option<NonNull<T>> {
+        if index >= self.len() {
+            return None;
         }
+        let (block, slot) = self.locate(index);
+        self.chain.blocks().get(block)?.slot_ptr(slot)
+    }
+
+    /// The allocator that the set's blocks come from.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// let set = BlockSet::<u64, _>::new(Mock::new());
+    /// assert_eq!(set.allocator().live(), 0);
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn allocator(&self) -> &A {
+        self.chain.alloc()
+    }
+
+    /// The physical addresses of the blocks, from either end: those in the chain, then the spare
+    /// ones.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(5000)?;
+    /// assert_eq!(set.block_addrs().len(), 5);
+    /// assert_eq!(set.block_addrs().next(), set.first_block());
+    /// assert!(set.block_addrs().rev().all(|addr| addr.is_aligned_to(8192)));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn block_addrs(&self) -> BlockAddrs<'_> {
+        BlockAddrs::new(self.chain.index())
     }
 
     /// Entry `index`; `None` if there is no such entry.
@@ -220,8 +364,8 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         if index >= self.len() {
             return None;
         }
-        let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
-        self.chain.blocks().get(block)?.slots().get(slot)
+        let (block, slot) = self.locate(index);
+        self.chain.blocks().get(block)?.slot(slot)
     }
 
     /// Entry `index`, to be changed; `None` if there is no such entry.
@@ -242,8 +386,57 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         if index >= self.len() {
             return None;
         }
-        let (block, slot) = self.starts.locate(index, Self::CAPACITY_PER_BLOCK);
-        self.chain.blocks_mut().get_mut(block)?.parts_mut().1.get_mut(slot)
+        let (block, slot) = self.locate(index);
+        Some(self.chain.blocks_mut().get_mut(block)?.slot_mut(slot)?.1)
+    }
+
+    /// The first entry; `None` if the set is empty.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[2, 3, 5])?;
+    /// assert_eq!((set.first(), set.last()), (Some(&2), Some(&5)));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    #[must_use]
+    pub fn first(&self) -> Option<&T> {
+        self.get(0)
+    }
+
+    /// The last entry; `None` if the set is empty.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// assert_eq!(set.last(), None);
+    /// set.extend_from_slice(&[2, 3, 5])?;
+    /// assert_eq!(set.last(), Some(&5));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    #[must_use]
+    pub fn last(&self) -> Option<&T> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    /// The last entry, to be changed; `None` if the set is empty.
+    ///
+    /// The entry is in the chain already: a kexec in the middle of a change hands over half of it.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.extend_from_slice(&[2, 3, 5])?;
+    /// *set.last_mut().unwrap() = 7;
+    /// assert!(set.iter().eq(&[2, 3, 7]));
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    #[must_use]
+    pub fn last_mut(&mut self) -> Option<&mut T> {
+        self.get_mut(self.len().checked_sub(1)?)
     }
 
     /// Iterates over the entries, from either end.
@@ -318,9 +511,26 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     pub fn blocks_mut(&mut self) -> BlocksMut<'_, T, BLOCK_SIZE> {
         BlocksMut::new(self.chain.blocks_mut())
     }
+}
 
-    /// The end of the chain, where entries are appended and removed.
-    pub(crate) fn end(&mut self) -> Writer<'_, T, BLOCK_SIZE> {
-        Writer::new(self.chain.blocks_mut(), &mut self.tail)
+impl<'a, T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> IntoIterator
+    for &'a BlockSet<T, A, O, BLOCK_SIZE>
+{
+    type Item = &'a T;
+    type IntoIter = Iter<'a, T, BLOCK_SIZE>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> IntoIterator
+    for &'a mut BlockSet<T, A, O, BLOCK_SIZE>
+{
+    type Item = &'a mut T;
+    type IntoIter = IterMut<'a, T, BLOCK_SIZE>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }

@@ -4,6 +4,7 @@
 
 use core::iter::FusedIterator;
 
+use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::chain::block::Block;
 use crate::chain::entry::Entry;
 use crate::chain::starts::Starts;
@@ -36,7 +37,7 @@ use crate::set::origin::Origin;
 /// # Ok::<(), kho_block::GrowError>(())
 /// ```
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct Cursor<'a, T, const BLOCK_SIZE: usize> {
+pub struct Cursor<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> {
     /// Up to the set's tail.
     blocks: &'a [Block<T, BLOCK_SIZE>],
     starts: &'a Starts,
@@ -224,7 +225,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn cursor(&self) -> Cursor<'_, T, BLOCK_SIZE> {
-        Cursor::new(self.chain.blocks(), &self.starts, self.tail.block)
+        Cursor::new(self.chain.blocks(), self.chain.starts(), self.chain.tail().block)
     }
 
     /// A read cursor after the last entry, to walk backwards.

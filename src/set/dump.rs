@@ -62,7 +62,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> fmt::D
         let capacity = BlockSet::<T, A, O, BLOCK_SIZE>::CAPACITY_PER_BLOCK;
         for (number, block) in set.chain.blocks().iter().enumerate() {
             let BlockHeader { next, count } = block.header().read();
-            let addr = set.block_addr(number).map_or(0, u64::from);
+            let addr = set.chain.index().addr(number).map_or(0, u64::from);
             writeln!(f, "{number:>5} {addr:>#20x} {count:>8} of {capacity:>7} {next:>#20x}")?;
         }
         Ok(())
@@ -74,7 +74,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> fmt::D
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlockSet")
-            .field("head", &self.head())
+            .field("first_block", &self.first_block())
             .field("len", &self.len())
             .field("capacity", &self.capacity())
             .field("block_count", &self.block_count())

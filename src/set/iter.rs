@@ -5,30 +5,32 @@
 use core::iter::FusedIterator;
 use core::slice;
 
+use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::chain::block::Block;
 use crate::chain::entry::Entry;
-use crate::memory::allocator::PreservedAllocator;
-use crate::set::block_set::BlockSet;
-use crate::set::origin::Origin;
 
 /// The entries of each block as a slice; see [`BlockSet::blocks`](crate::BlockSet::blocks).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct Blocks<'a, T, const BLOCK_SIZE: usize>(slice::Iter<'a, Block<T, BLOCK_SIZE>>);
+pub struct Blocks<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE>(
+    slice::Iter<'a, Block<T, BLOCK_SIZE>>,
+);
 
 /// The entries of each block as a mutable slice; see
 /// [`BlockSet::blocks_mut`](crate::BlockSet::blocks_mut).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct BlocksMut<'a, T, const BLOCK_SIZE: usize>(slice::IterMut<'a, Block<T, BLOCK_SIZE>>);
+pub struct BlocksMut<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE>(
+    slice::IterMut<'a, Block<T, BLOCK_SIZE>>,
+);
 
 /// The entries of a set; see [`BlockSet::iter`](crate::BlockSet::iter).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct Iter<'a, T, const BLOCK_SIZE: usize>(
+pub struct Iter<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE>(
     Flat<Blocks<'a, T, BLOCK_SIZE>, slice::Iter<'a, T>>,
 );
 
 /// The entries of a set, mutable; see [`BlockSet::iter_mut`](crate::BlockSet::iter_mut).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
-pub struct IterMut<'a, T, const BLOCK_SIZE: usize>(
+pub struct IterMut<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE>(
     Flat<BlocksMut<'a, T, BLOCK_SIZE>, slice::IterMut<'a, T>>,
 );
 
@@ -164,8 +166,8 @@ where
         }
     }
 
-    /// Opens each block before it folds the one before it, which is long enough for the header to
-    /// come out of memory.
+    /// Reads the header of each block before it folds the entries of the block before: by the time
+    /// the count is needed, it has come out of memory.
     fn fold<B>(mut self, init: B, mut f: impl FnMut(B, Inner::Item) -> B) -> B {
         let mut folded = self.front.fold(init, &mut f);
         if let Some(first) = self.blocks.next() {
@@ -287,25 +289,3 @@ macro_rules! iterate_blocks {
 
 iterate_blocks!(Blocks, &'a [T], Block::entries);
 iterate_blocks!(BlocksMut, &'a mut [T], Block::entries_mut);
-
-impl<'a, T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> IntoIterator
-    for &'a BlockSet<T, A, O, BLOCK_SIZE>
-{
-    type Item = &'a T;
-    type IntoIter = Iter<'a, T, BLOCK_SIZE>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<'a, T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> IntoIterator
-    for &'a mut BlockSet<T, A, O, BLOCK_SIZE>
-{
-    type Item = &'a mut T;
-    type IntoIter = IterMut<'a, T, BLOCK_SIZE>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter_mut()
-    }
-}

@@ -2,11 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-/// The set's blocks were allocated by this kernel: it may grow, and freeing unpreserves.
+/// The set is this kernel's: it may grow, and is filled for the next one.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing(());
 
-/// The set's blocks were claimed from the previous kernel: it cannot grow, and freeing restores.
+/// The set's blocks were claimed from the previous kernel: it cannot grow, and dropping it gives the
+/// claims back.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming(());
 
@@ -17,7 +18,7 @@ impl Origin for Outgoing {}
 impl Origin for Incoming {}
 
 mod sealed {
-    /// Tells the two origins apart where a block is freed.
+    /// Tells the two origins apart.
     pub trait Sealed {
         /// Whether blocks are claimed rather than allocated.
         const INCOMING: bool;

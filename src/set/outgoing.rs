@@ -2,16 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+use core::marker::PhantomData;
+use core::mem;
+
 use crate::abi::addr::PhysAddr;
-use crate::abi::sizes::MAX_BLOCKS;
-use crate::chain::block::Chain;
 use crate::chain::entry::Entry;
-use crate::chain::starts::Starts;
-use crate::chain::tail::Tail;
-use crate::error::{GrowError, GrowErrorKind, PushError};
+use crate::chain::owned::Fate;
+use crate::chain::typed::Typed;
+use crate::error::append::{FullError, PushError};
+use crate::error::grow::{GrowError, GrowErrorKind};
 use crate::memory::allocator::PreservedAllocator;
 use crate::set::block_set::BlockSet;
-use crate::set::origin::Outgoing;
+use crate::set::origin::{Origin, Outgoing};
+use crate::set::remove::copy;
+use crate::set::sealed::Sealed;
 use crate::set::writer::Writer;
 
 impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
@@ -23,24 +27,25 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// # use kho_block::{BlockSet, mock::Mock};
     /// let mem = Mock::new();
     /// let set = BlockSet::<u64, _>::new(&mem);
-    /// assert_eq!((set.len(), set.head()), (0, None));
+    /// assert_eq!((set.len(), set.first_block()), (0, None));
     /// ```
     #[must_use]
     pub const fn new(alloc: A) -> Self {
-        // INVARIANT: 1 to 4 hold of a set without blocks.
-        Self { chain: Chain::new(alloc), starts: Starts::dense(), tail: Tail::NONE }
+        // INVARIANT: 6. there are no blocks.
+        Self { chain: Typed::new(alloc, Fate::Free), origin: PhantomData }
     }
 
     /// Makes room for `count` entries in all, those in the set included: adds as many blocks as
     /// that takes, or none.
     ///
-    /// Costs an allocation of `BLOCK_SIZE` bytes for each block. A kexec on the way hands over
-    /// blocks without entries.
+    /// Costs an allocation of `BLOCK_SIZE` bytes for each block. The new blocks are spare: they are
+    /// not in the chain until they have entries, but for the very first one.
     ///
     /// # Errors
     ///
-    /// [`GrowErrorKind::TooManyBlocks`] beyond [`MAX_BLOCKS`], before anything is allocated;
-    /// [`GrowErrorKind::OutOfMemory`] if a block is refused, after those obtained were given back.
+    /// [`GrowErrorKind::TooManyBlocks`] beyond [`MAX_BLOCKS`](Self::MAX_BLOCKS), before anything is allocated;
+    /// [`GrowErrorKind::OutOfMemory`] if a block is refused, and [`GrowErrorKind::Misaligned`] if it
+    /// is not where the next kernel would take it, after those obtained were given back.
     /// Heap that the index took for them, a pointer a block, is kept for the next attempt.
     ///
     /// # Examples
@@ -55,28 +60,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn grow(&mut self, count: usize) -> Result<(), GrowError> {
-        let before = self.block_count();
-        // Rounded up with one division; `div_ceil` takes a remainder too.
-        let last = count.checked_sub(1).and_then(|last| last.checked_div(Self::CAPACITY_PER_BLOCK));
-        let blocks = last.map_or(0, |block| block.saturating_add(1));
-        let wanted = blocks.saturating_sub(before);
-        if wanted == 0 {
-            return Ok(());
-        }
-        let refuse = |kind, obtained| Err(GrowError { kind, wanted, obtained });
-        if blocks > MAX_BLOCKS {
-            return refuse(GrowErrorKind::TooManyBlocks, 0);
-        }
-        if self.chain.reserve(wanted).is_err() {
-            return refuse(GrowErrorKind::OutOfMemory, 0);
-        }
-        for obtained in 0..wanted {
-            if self.chain.append().is_err() {
-                self.chain.truncate(before);
-                return refuse(GrowErrorKind::OutOfMemory, obtained);
-            }
-        }
-        Ok(())
+        self.chain.grow(count)
     }
 
     /// Appends an entry, growing by a block if all are full.
@@ -96,11 +80,11 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
     pub fn push(&mut self, entry: T) -> Result<(), PushError<T>> {
-        let Err(entry) = self.end().push(entry) else { return Ok(()) };
+        let Err(FullError { entry }) = self.end().push(entry) else { return Ok(()) };
         if let Err(cause) = self.grow(self.capacity().saturating_add(1)) {
             return Err(PushError { entry, cause });
         }
-        self.end().push(entry).map_err(|entry| PushError {
+        self.end().push(entry).map_err(|FullError { entry }| PushError {
             entry,
             cause: GrowError { kind: GrowErrorKind::OutOfMemory, wanted: 1, obtained: 0 },
         })
@@ -145,28 +129,111 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         self.end()
     }
 
-    /// Frees the blocks without entries, so that no empty block is handed over, and returns the
-    /// head. The set stays usable.
+    /// Appends what `entries` yields, growing as needed.
     ///
-    /// Linux mainline refuses a chain with an empty block, and panics.
+    /// Takes no entry before there is a place for the one before it: on an error the entries
+    /// appended so far are in the set, the error holds the next one, and what an iterator passed by
+    /// `&mut` has not yielded is there to be saved elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`], with the entry for which there was no block to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// let mem = Mock::refusing(1);
+    /// let mut set = BlockSet::<u64, _, _, 32>::new(&mem); // two entries to a block
+    /// let mut entries = 1..=5;
+    /// let error = set.try_extend(&mut entries).unwrap_err();
+    /// assert!(set.iter().eq(&[1, 2]));
+    /// assert_eq!((error.entry, entries), (3, 4..=5));
+    /// ```
+    pub fn try_extend<I: IntoIterator<Item = T>>(
+        &mut self,
+        entries: I,
+    ) -> Result<(), PushError<T>> {
+        let mut entries = entries.into_iter();
+        loop {
+            self.end().extend(&mut entries);
+            let Some(entry) = entries.next() else { return Ok(()) };
+            self.push(entry)?;
+        }
+    }
+
+    /// Keeps the entries for which `keep` is true, in their order, and removes the others.
+    ///
+    /// Costs a copy of each entry behind the first one removed, and a write to every byte removed. A
+    /// kexec in the middle may find an entry half overwritten, and some twice, but none that was
+    /// kept is missing. If `keep` panics, the entries that it has not seen are kept.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
     /// # let mem = Mock::new();
     /// let mut set = BlockSet::<u64, _>::new(&mem);
-    /// set.grow(5000)?;
-    /// assert_eq!(set.publish(), None);
-    /// set.push(2).unwrap();
-    /// assert_eq!(set.publish(), set.head());
+    /// set.extend_from_slice(&[2, 3, 4, 5])?;
+    /// set.retain(|entry| entry % 2 == 0);
+    /// assert!(set.iter().eq(&[2, 4]));
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
-    pub fn publish(&mut self) -> Option<PhysAddr> {
-        self.shrink(0);
-        self.head()
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        let mut kept = Retained { set: self, kept: 0, seen: 0 };
+        while let Some(entry) = kept.set.get(kept.seen) {
+            let keeps = keep(entry);
+            kept.see(keeps);
+        }
     }
 
-    /// [Publishes](Self::publish) the set and leaves its blocks to the next kernel; returns the
-    /// head.
+    /// Takes the set, and leaves an empty one over the same allocator: so a set in a `static`, behind
+    /// a lock, is handed over.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.push(2)?;
+    /// let head = set.take().into_head();
+    /// assert!(head.is_some() && set.is_empty());
+    /// set.push(3)?;
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    #[must_use = "what is taken and dropped is freed"]
+    pub fn take(&mut self) -> Self
+    where
+        A: Clone,
+    {
+        let empty = Self::new(self.allocator().clone());
+        mem::replace(self, empty)
+    }
+
+    /// Closes the set for the jump: frees its spare blocks, and lets nothing change any more.
+    ///
+    /// What is sealed is left to the next kernel, unless it is [unsealed](Sealed::unseal) because the
+    /// jump failed. A set without entries has no block when it is sealed: whoever was told the
+    /// [first one](Self::first_block) must be told before that there is none.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// # fn jump(_: Option<kho_block::PhysAddr>) {}
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.grow(5000)?;
+    /// set.push(2).unwrap();
+    /// let sealed = set.seal();
+    /// assert_eq!(sealed.block_count(), 1);
+    /// jump(sealed.head()); // does not return, if all goes well
+    /// let mut set = sealed.unseal();
+    /// set.push(3).unwrap();
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn seal(mut self) -> Sealed<Self> {
+        self.shrink(0);
+        Sealed::new(self)
+    }
+
+    /// [Seals](Self::seal) the set and [leaves](Sealed::leave) its blocks to the next kernel;
+    /// returns the head. There is no way back.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
@@ -179,9 +246,52 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
     #[must_use = "nobody else knows where the chain starts"]
-    pub fn into_head(mut self) -> Option<PhysAddr> {
-        self.publish();
-        self.chain.leave()
+    pub fn into_head(self) -> Option<PhysAddr> {
+        self.seal().leave()
+    }
+}
+
+/// A set in the middle of [`BlockSet::retain`]: the first `kept` entries stay, and what was behind
+/// them up to `seen` is gone, or has a copy among them.
+struct Retained<'a, T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> {
+    set: &'a mut BlockSet<T, A, Outgoing, BLOCK_SIZE>,
+    kept: usize,
+    seen: usize,
+}
+
+impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Retained<'_, T, A, BLOCK_SIZE> {
+    /// Goes on to the next entry, of which it is decided whether it stays.
+    fn see(&mut self, keeps: bool) {
+        if keeps {
+            let entry = self.set.get(self.seen).filter(|_| self.kept < self.seen).and_then(copy);
+            if let (Some(entry), Some(place)) = (entry, self.set.get_mut(self.kept)) {
+                *place = entry;
+            }
+            self.kept = self.kept.saturating_add(1);
+        }
+        self.seen = self.seen.saturating_add(1);
+    }
+}
+
+impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Drop
+    for Retained<'_, T, A, BLOCK_SIZE>
+{
+    fn drop(&mut self) {
+        while self.seen < self.set.len() {
+            self.see(true);
+        }
+        self.set.truncate(self.kept);
+    }
+}
+
+/// The end of a set, where entries are appended and removed; of one of this kernel's, which `O` says.
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
+    BlockSet<T, A, O, BLOCK_SIZE>
+{
+    #[inline]
+    pub(crate) fn end(&mut self) -> Writer<'_, T, BLOCK_SIZE> {
+        let (blocks, ends) = self.chain.parts_mut();
+        Writer::new(blocks, ends)
     }
 }
 
@@ -190,23 +300,5 @@ impl<T: Entry, A: PreservedAllocator + Default, const BLOCK_SIZE: usize> Default
 {
     fn default() -> Self {
         Self::new(A::default())
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::missing_panics_doc, reason = "tests panic")]
-mod tests {
-    use super::*;
-    use crate::memory::mock::Mock;
-
-    #[test]
-    fn a_push_into_a_set_whose_invariants_are_broken_gives_its_entry_back() {
-        let mem = Mock::new();
-        let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
-        set.extend_from_slice(&[1, 2, 3, 4, 5]).unwrap();
-        // No block, but a tail.
-        set.chain.truncate(0);
-        let error = set.push(6).unwrap_err();
-        assert_eq!((error.entry, error.errno()), (6, 12));
     }
 }

@@ -2,10 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::chain::block::Block;
 use crate::chain::entry::Entry;
-use crate::chain::tail::Tail;
-use crate::error::CapacityError;
+use crate::chain::tail::Ends;
+use crate::error::append::{CapacityError, FullError};
 
 /// Appends behind the last entry, in the blocks there are; see
 /// [`BlockSet::writer`](crate::BlockSet::writer).
@@ -28,7 +29,7 @@ use crate::error::CapacityError;
 /// let saved = writer.extend(1..=5);
 /// assert_eq!(saved, 4);
 /// for _ in 0..saved {
-///     writer.prev();
+///     writer.pop();
 /// }
 /// assert!(set.is_empty());
 /// # Ok::<(), kho_block::GrowError>(())
@@ -36,56 +37,62 @@ use crate::error::CapacityError;
 ///
 /// # Invariants
 ///
-/// 1. `tail` is the set's: every block after it is empty, and those before it take no more entries.
-/// 2. `count` is the tail's, at hand, so that an append need not wait for what the one before it
-///    has stored.
-/// 3. Between two calls the tail is full only if it is the last block.
+/// 1. `ends` are those of an outgoing set with these `blocks`.
+/// 2. `count` is the tail's. A copy at hand: an append need not wait for what the one before it has
+///    stored, and the tail's own is right also if the writer is forgotten.
 #[must_use = "a writer appends nothing by itself"]
-pub struct Writer<'a, T, const BLOCK_SIZE: usize> {
+pub struct Writer<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> {
     blocks: &'a mut [Block<T, BLOCK_SIZE>],
-    tail: &'a mut Tail,
+    ends: &'a mut Ends,
     count: usize,
 }
 
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
-    pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], tail: &'a mut Tail) -> Self {
-        // INVARIANT: 1 and 2. by the set's own. 3. `advance`.
-        let mut writer = Self { blocks, count: tail.count, tail };
-        writer.advance();
-        writer
+    const CAPACITY: usize = Block::<T, BLOCK_SIZE>::CAPACITY;
+
+    #[inline]
+    pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], ends: &'a mut Ends) -> Self {
+        // INVARIANT: 1. by the caller's choice. 2. the same.
+        Self { blocks, count: ends.tail.count, ends }
+    }
+
+    /// Whether the next entry goes to a spare block: then the tail is full, or there is no block.
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.count >= Self::CAPACITY
+    }
+
+    /// Where the next entry goes: the number of a block, which may not be there, and of a slot in
+    /// it.
+    #[inline]
+    fn next_slot(&self) -> (usize, usize) {
+        let tail = self.ends.tail.block;
+        if self.is_full() { (tail.saturating_add(1), 0) } else { (tail, self.count) }
+    }
+
+    /// Takes note that entries were appended: the block of [`next_slot`](Self::next_slot) has `count`
+    /// now, counted in its header. A spare block is linked by that, behind the tail.
+    #[inline]
+    fn appended(&mut self, count: usize) {
+        if self.is_full() {
+            link(self.blocks, self.ends);
+        }
+        self.recount(count);
     }
 
     /// Takes note of how many entries the tail has now.
+    #[inline]
     fn recount(&mut self, count: usize) {
         // INVARIANT: 2. both.
         self.count = count;
-        self.tail.count = count;
-        // Now rather than when the next entry is at hand, which would have to wait elsewhere.
-        self.advance();
-    }
-
-    /// Whether the tail is full, which between two calls means that all blocks are.
-    fn is_full(&self) -> bool {
-        self.count >= Block::<T, BLOCK_SIZE>::CAPACITY
-    }
-
-    /// Moves on to the next block if the tail is full and not the last.
-    #[inline]
-    fn advance(&mut self) {
-        let last = self.blocks.len().saturating_sub(1);
-        if self.is_full() && self.tail.block < last {
-            // INVARIANT: 1. the old tail is full, and the new one, which was after it, is empty.
-            // 2. both.
-            self.tail.advance();
-            self.count = 0;
-        }
+        self.ends.tail.count = count;
     }
 
     /// Appends an entry.
     ///
     /// # Errors
     ///
-    /// The entry, if every block is full.
+    /// [`FullError`], with the entry, if every block is full.
     ///
     /// # Examples
     ///
@@ -95,14 +102,17 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// let mut set = BlockSet::<u64, _, _, 32>::new(&mem); // two entries to a block
     /// set.grow(2)?;
     /// let mut writer = set.writer();
-    /// assert_eq!((writer.push(2), writer.push(3), writer.push(5)), (Ok(()), Ok(()), Err(5)));
-    /// # Ok::<(), kho_block::GrowError>(())
+    /// writer.push(2)?;
+    /// writer.push(3)?;
+    /// assert_eq!(writer.push(5).unwrap_err().entry, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn push(&mut self, entry: T) -> Result<(), T> {
-        let Some(block) = self.blocks.get_mut(self.tail.block) else { return Err(entry) };
-        let count = self.count;
-        block.push_at(count, entry)?;
-        self.recount(count.saturating_add(1));
+    #[inline]
+    pub fn push(&mut self, entry: T) -> Result<(), FullError<T>> {
+        let (block, slot) = self.next_slot();
+        let Some(block) = self.blocks.get_mut(block) else { return Err(FullError::new(entry)) };
+        block.push_at(slot, entry).map_err(FullError::new)?;
+        self.appended(slot.saturating_add(1));
         Ok(())
     }
 
@@ -122,13 +132,10 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use = "the entry of zeros is appended, and this is the place to fill it"]
     pub fn push_zeroed(&mut self) -> Option<&mut T> {
-        if self.is_full() || self.blocks.is_empty() {
-            return None;
-        }
-        let (block, count) = (self.tail.block, self.count);
-        // INVARIANT: 2. the next line counts the slot.
-        self.recount(count.saturating_add(1));
-        self.blocks.get_mut(block)?.push_zeroed_at(count)
+        let (block, slot) = self.next_slot();
+        self.blocks.get_mut(block)?.push_zeroed_at(slot);
+        self.appended(slot.saturating_add(1));
+        Some(self.blocks.get_mut(block)?.slot_mut(slot)?.1)
     }
 
     /// Appends copies of all `entries`, or of none: a copy for each block.
@@ -161,7 +168,8 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// many.
     ///
     /// Takes no entry that it has no room for: what an iterator passed by `&mut` has not yielded is
-    /// there to be saved elsewhere. Counts are published once a block, also if the iterator panics.
+    /// there to be saved elsewhere. Entries are published a block at a time, the first one of a block
+    /// on its own, also if the iterator panics.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
@@ -175,23 +183,25 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     pub fn extend<I: IntoIterator<Item = T>>(&mut self, entries: I) -> usize {
         let mut entries = entries.into_iter();
-        let mut total: usize = 0;
-        while !self.is_full() {
-            let Some(block) = self.blocks.get_mut(self.tail.block) else { break };
-            let before = self.count;
-            // INVARIANT: 2. both, also if an iterator panics.
-            block.extend([&mut self.count, &mut self.tail.count], &mut entries);
-            total = total.saturating_add(self.count.saturating_sub(before));
+        let before = self.ends.tail.end();
+        loop {
             if !self.is_full() {
+                let Some(tail) = self.blocks.get_mut(self.ends.tail.block) else { break };
+                // INVARIANT: 2. both, also if an iterator panics.
+                tail.extend([&mut self.count, &mut self.ends.tail.count], &mut entries);
+            }
+            // One entry more brings a block into the chain, if there is one.
+            if !self.is_full() || self.available() == 0 {
                 break;
             }
-            self.advance();
+            let Some(entry) = entries.next() else { break };
+            let _ = self.push(entry);
         }
-        total
+        self.ends.tail.end().saturating_sub(before)
     }
 
-    /// Steps back over the last entry: removes it from the set, zeroes its slot and returns it.
-    /// `None` if the set is empty.
+    /// Removes the last entry, zeroes its slot and returns it; `None` if the set is empty. A block
+    /// that has lost its last entry is spare again.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
@@ -199,21 +209,25 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// let mut set = BlockSet::<u64, _>::new(&mem);
     /// set.push(2)?;
     /// let mut writer = set.writer();
-    /// assert_eq!((writer.prev(), writer.prev()), (Some(2), None));
+    /// assert_eq!((writer.pop(), writer.pop()), (Some(2), None));
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
-    pub fn prev(&mut self) -> Option<T> {
-        loop {
-            if let Some(last) = self.count.checked_sub(1) {
-                let entry = self.blocks.get_mut(self.tail.block)?.pop_at(last)?;
-                self.recount(last);
-                return Some(entry);
-            }
-            let before = self.tail.block.checked_sub(1)?;
-            self.count = self.blocks.get(before)?.count();
-            // INVARIANT: 1. the old tail is empty, as the blocks after it are. 2. both.
-            self.tail.retreat(before, self.count);
-        }
+    pub fn pop(&mut self) -> Option<T> {
+        let last = self.count.checked_sub(1)?;
+        let block = self.ends.tail.block;
+        let before = block.checked_sub(1).filter(|_| last == 0);
+        let Some(before) = before else {
+            let entry = self.blocks.get_mut(block)?.pop_at(last);
+            self.recount(last);
+            return entry;
+        };
+        let [before, tail] = self.blocks.get_mut(before..=block)? else { return None };
+        self.ends.unlink(before.header(), tail.header());
+        let entry = tail.pop_at(last);
+        self.ends.retreat(self.ends.tail.start.saturating_sub(Self::CAPACITY));
+        // INVARIANT: 2. that of the block before, which is full.
+        self.count = self.ends.tail.count;
+        entry
     }
 
     /// How many entries can be appended, in the blocks there are.
@@ -231,11 +245,10 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use]
     pub fn available(&self) -> usize {
-        let capacity = Block::<T, BLOCK_SIZE>::CAPACITY;
-        match self.blocks.get(self.tail.block..) {
-            Some([_, empty @ ..]) => {
-                let free = capacity.saturating_sub(self.count);
-                empty.len().saturating_mul(capacity).saturating_add(free)
+        match self.blocks.get(self.ends.tail.block..) {
+            Some([_, spare @ ..]) => {
+                let free = Self::CAPACITY.saturating_sub(self.count);
+                spare.len().saturating_mul(Self::CAPACITY).saturating_add(free)
             }
             _ => 0,
         }
@@ -243,21 +256,32 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 
     /// Appends copies of `entries` until the blocks are full or there is no more.
     pub(crate) fn fill(&mut self, mut entries: &[T]) {
-        while !entries.is_empty() && !self.is_full() {
-            let Some(block) = self.blocks.get_mut(self.tail.block) else { break };
-            let others = block.extend_from_slice(self.count, entries);
+        while !entries.is_empty() {
+            let (block, slot) = self.next_slot();
+            let Some(block) = self.blocks.get_mut(block) else { break };
+            let others = block.extend_from_slice(slot, entries);
             let taken = entries.len().saturating_sub(others.len());
-            self.recount(self.count.saturating_add(taken));
+            self.appended(slot.saturating_add(taken));
             entries = others;
         }
     }
 }
 
-#[cfg(test)]
+/// Links the first spare block, which has its first entries, behind the tail, which is full.
+// Apart from the writer, whose fields then stay in registers.
+#[cold]
+#[inline(never)]
+fn link<T: Entry, const BLOCK_SIZE: usize>(blocks: &[Block<T, BLOCK_SIZE>], ends: &mut Ends) {
+    if let Some([tail, spare, ..]) = blocks.get(ends.tail.block..) {
+        ends.link(tail.header(), spare.header());
+    }
+}
+
+#[cfg(all(test, feature = "mock"))]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
-    use crate::BlockSet;
     use crate::memory::mock::Mock;
+    use crate::set::block_set::BlockSet;
 
     #[test]
     fn a_count_forged_behind_the_back_of_a_set_loses_no_entry_that_is_appended() {

@@ -1,12 +1,10 @@
 //! What operations cost, in calls of the allocator: exactly these, and no more.
 
 use kho_block::mock::{Calls, Mock};
-use kho_block::{
-    BlockSet, Descriptor, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing, PhysAddr,
-    RestoreChecks, RestoreErrorKind,
-};
+use kho_block::{BlockSet, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing, PhysAddr};
 
 mod looks;
+mod restoring;
 
 const BLOCK_SIZE: usize = 64;
 const CAPACITY: usize = 6;
@@ -54,6 +52,10 @@ fn claims(n: usize) -> Calls {
     Calls { restore: n, ..NOTHING }
 }
 
+fn gives_back(n: usize) -> Calls {
+    Calls { unrestore: n, ..NOTHING }
+}
+
 fn frees_claimed(n: usize) -> Calls {
     Calls { restore_free: n, ..NOTHING }
 }
@@ -86,11 +88,16 @@ fn a_set_that_is_never_used_costs_nothing() {
     let mem = Mock::new();
     assert_eq!(calls(&mem, || drop(Set::new(&mem))), NOTHING);
     assert_eq!(calls(&mem, || Set::new(&mem).destroy()), NOTHING);
-    assert_eq!(calls(&mem, || Set::new(&mem).publish()), NOTHING);
+    assert_eq!(calls(&mem, || Set::new(&mem).shrink(0)), NOTHING);
+    assert_eq!(calls(&mem, || Set::new(&mem).seal().unseal()), NOTHING);
+    assert_eq!(calls(&mem, || Set::new(&mem).seal().leave()), NOTHING);
     assert_eq!(calls(&mem, || Set::new(&mem).into_head()), NOTHING);
     assert_eq!(calls(&mem, || Set::new(&mem).descriptor(0)), NOTHING);
     assert_eq!(calls(&mem, || Set::new(&mem).grow(0)), NOTHING);
     assert_eq!(calls(&mem, || Set::new(&mem).extend_from_slice(&[])), NOTHING);
+    assert_eq!(calls(&mem, || Set::new(&mem).try_extend([])), NOTHING);
+    assert_eq!(calls(&mem, || Set::new(&mem).take()), NOTHING);
+    assert_eq!(calls(&mem, || Set::new(&mem).retain(|_| false)), NOTHING);
 }
 
 #[test]
@@ -137,6 +144,7 @@ fn the_limit_of_blocks_is_checked_before_the_first_allocation() {
     assert_eq!(set.len(), limit);
     assert_eq!(calls(&mem, || set.push(7).unwrap_err()), NOTHING);
     assert_eq!(calls(&mem, || set.extend_from_slice(&[7]).unwrap_err()), NOTHING);
+    assert_eq!(calls(&mem, || set.try_extend([7]).unwrap_err()), NOTHING);
     assert_eq!(calls(&mem, || drop(set)), frees(MAX_BLOCKS));
 }
 
@@ -151,17 +159,25 @@ fn a_refused_grow_asks_once_more_than_it_obtains_and_frees_what_it_obtained() {
         mem.refuse_after(obtained);
         let extend = || set.extend_from_slice(&[7; 3 * CAPACITY]).unwrap_err();
         assert_eq!(calls(&mem, extend), refused);
+        // One by one, what is obtained is used and kept.
+        mem.refuse_after(obtained);
+        let extend = || set.try_extend(0..).unwrap_err();
+        assert_eq!(calls(&mem, extend), allocates(obtained + 1));
+        assert_eq!(set.block_count(), obtained + 1);
     }
 }
 
 #[test]
-fn extending_from_a_slice_allocates_the_blocks_that_it_needs() {
+fn extending_allocates_the_blocks_that_it_needs() {
     let mem = Mock::new();
     for before in BOUNDARIES {
         for more in BOUNDARIES {
             let mut set = filled(&mem, before);
             let needed = blocks_for(before + more) - blocks_for(before);
             let extend = || set.extend_from_slice(&numbers(more)).unwrap();
+            assert_eq!(calls(&mem, extend), allocates(needed), "{before} and {more} entries");
+            let mut set = filled(&mem, before);
+            let extend = || set.try_extend(numbers(more)).unwrap();
             assert_eq!(calls(&mem, extend), allocates(needed), "{before} and {more} entries");
         }
     }
@@ -181,7 +197,7 @@ fn a_writer_never_calls_the_allocator() {
         assert_eq!(writer.extend(0..), CAPACITY - 2);
         writer.push(7).unwrap_err();
         assert_eq!(writer.push_zeroed(), None);
-        while writer.prev().is_some() {}
+        while writer.pop().is_some() {}
     };
     assert_eq!(calls(&mem, write), NOTHING);
     assert_eq!(set.block_count(), 2);
@@ -195,6 +211,8 @@ fn removing_entries_frees_nothing() {
             let mut set = filled(&mem, entries);
             assert_eq!(calls(&mem, || set.truncate(len)), NOTHING);
             assert_eq!(calls(&mem, || set.pop()), NOTHING);
+            assert_eq!(calls(&mem, || set.swap_remove(0)), NOTHING);
+            assert_eq!(calls(&mem, || set.retain(|entry| entry % 2 == 0)), NOTHING);
             assert_eq!(calls(&mem, || set.clear()), NOTHING);
             assert_eq!(calls(&mem, || set.pop()), NOTHING);
             assert_eq!(set.block_count(), blocks_for(entries));
@@ -203,7 +221,7 @@ fn removing_entries_frees_nothing() {
 }
 
 #[test]
-fn shrinking_and_publishing_free_each_block_that_is_not_needed_once() {
+fn shrinking_frees_each_block_that_is_not_needed_once() {
     let mem = Mock::new();
     for used in BOUNDARIES {
         for wanted in BOUNDARIES {
@@ -213,9 +231,10 @@ fn shrinking_and_publishing_free_each_block_that_is_not_needed_once() {
             assert_eq!(calls(&mem, || set.shrink(wanted)), frees(5 - kept), "{used}, {wanted}");
             assert_eq!(calls(&mem, || set.shrink(wanted)), NOTHING);
             let empty = kept - blocks_for(used);
-            assert_eq!(calls(&mem, || set.publish()), frees(empty), "{used}, {wanted}");
-            assert_eq!(calls(&mem, || set.publish()), NOTHING);
-            assert_eq!(calls(&mem, || set.descriptor(0)), NOTHING, "it was published");
+            assert_eq!(calls(&mem, || set.descriptor(0)), NOTHING, "it frees nothing");
+            assert_eq!(calls(&mem, || set.shrink(0)), frees(empty), "{used}, {wanted}");
+            assert_eq!(calls(&mem, || set.shrink(0)), NOTHING);
+            assert_eq!(calls(&mem, || set.descriptor(0)), NOTHING);
         }
     }
 }
@@ -229,6 +248,52 @@ fn leaving_a_set_to_the_next_kernel_frees_its_empty_blocks_only() {
         assert_eq!(calls(&mem, || set.into_head()), frees(5 - blocks_for(used)));
         assert_eq!(mem.live(), blocks_for(used));
     }
+}
+
+#[test]
+fn sealing_frees_the_empty_blocks_once_and_nothing_else_of_it_costs_anything() {
+    let mem = Mock::new();
+    let mut live = 0;
+    for used in BOUNDARIES {
+        let (mut sealed, mut set) = (None, Some(filled(&mem, used)));
+        set.as_mut().unwrap().grow(5 * CAPACITY).unwrap();
+        let blocks = blocks_for(used);
+        assert_eq!(
+            calls(&mem, || sealed = set.take().map(Set::seal)),
+            frees(5 - blocks),
+            "{used} entries"
+        );
+        let read = || {
+            let sealed = sealed.as_ref().unwrap();
+            assert_eq!(sealed.descriptor(7).head(), sealed.head());
+            assert_eq!(sealed.iter().count(), used);
+        };
+        assert_eq!(calls(&mem, read), NOTHING);
+        let unseal = || set = sealed.take().map(kho_block::Sealed::unseal);
+        assert_eq!(calls(&mem, unseal), NOTHING);
+        assert_eq!(calls(&mem, || sealed = set.take().map(Set::seal)), NOTHING, "none is spare");
+        let taken = sealed.take().unwrap().unseal().take();
+        assert_eq!(calls(&mem, || taken.seal().leave()), NOTHING);
+        live += blocks;
+        assert_eq!(mem.live(), live);
+        let sealed = filled(&mem, used).seal();
+        assert_eq!(calls(&mem, || drop(sealed)), NOTHING, "dropped, it is left");
+        live += blocks;
+        assert_eq!(mem.live(), live);
+    }
+}
+
+#[test]
+fn to_take_a_set_costs_nothing_and_each_block_is_freed_with_what_has_it() {
+    let mem = Mock::new();
+    for entries in BOUNDARIES {
+        let mut set = filled(&mem, entries);
+        let mut taken = None;
+        assert_eq!(calls(&mem, || taken = Some(set.take())), NOTHING);
+        assert_eq!(calls(&mem, || drop(set)), NOTHING);
+        assert_eq!(calls(&mem, || drop(taken)), frees(blocks_for(entries)));
+    }
+    mem.assert_clean();
 }
 
 #[test]
@@ -265,95 +330,12 @@ fn reading_costs_nothing() {
             set.iter_mut().for_each(|entry| *entry += 1);
             set.blocks_mut().for_each(|block| block.fill(7));
             assert_eq!(set.get_mut(entries), None);
+            assert_eq!((set.first().is_some(), set.last().is_some()), (entries > 0, entries > 0));
+            assert_eq!((set.entry_ptr(entries), set.last_mut().is_some()), (None, entries > 0));
+            assert_eq!(set.block_addrs().rev().count(), blocks_for(entries));
+            assert_eq!((set.first_block(), set.descriptor(7).head()), (head, head));
+            assert_eq!(set.allocator().live(), blocks_for(entries));
         };
         assert_eq!(calls(&mem, read), NOTHING);
     }
-}
-
-#[test]
-fn restoring_claims_each_block_once_and_dropping_frees_it_once() {
-    for entries in BOUNDARIES.into_iter().chain([MAX_BLOCKS * CAPACITY]) {
-        let (mem, head) = left(entries);
-        let blocks = blocks_for(entries);
-        for checks in [RestoreChecks::empty(), RestoreChecks::all()] {
-            let mut set = None;
-            let restore = || set = Restored::restore_with(&mem, head, checks).ok();
-            assert_eq!(calls(&mem, restore), claims(blocks), "{entries} entries");
-            let release = || assert_eq!(set.unwrap().release(), head);
-            let released = Calls { unrestore: blocks, ..NOTHING };
-            assert_eq!(calls(&mem, release), released, "{entries} entries");
-        }
-        let set = Restored::restore(&mem, head).unwrap();
-        assert_eq!(calls(&mem, || drop(set)), frees_claimed(blocks), "{entries} entries");
-        mem.assert_clean();
-    }
-}
-
-#[test]
-fn a_restored_set_frees_as_one_of_this_kernel_does() {
-    let (mem, head) = left(5 * CAPACITY);
-    let mut set = Restored::restore(&mem, head).unwrap();
-    assert_eq!(calls(&mem, || set.truncate(2 * CAPACITY)), NOTHING);
-    assert_eq!(calls(&mem, || set.shrink(3 * CAPACITY)), frees_claimed(2));
-    assert_eq!(calls(&mem, || set.shrink(0)), frees_claimed(1));
-    assert_eq!(calls(&mem, || set.clear()), NOTHING);
-    assert_eq!(calls(&mem, || set.destroy()), frees_claimed(2));
-    assert_eq!(calls(&mem, || drop(set)), NOTHING);
-    mem.assert_clean();
-}
-
-#[test]
-fn a_failed_restore_claims_up_to_the_damage_and_gives_back_as_often() {
-    const BLOCKS: usize = 4;
-    for damaged in 0..BLOCKS {
-        let (mut mem, head) = left(BLOCKS * CAPACITY);
-        let addr = 0x1_0000_0000 + u64::try_from(damaged * BLOCK_SIZE).unwrap();
-        let next = mem.read(addr, 8);
-        let fails = |mem: &Mock, kind| {
-            let restore = || {
-                let error = Restored::restore(mem, head).unwrap_err();
-                assert_eq!(error.kind, kind);
-            };
-            calls(mem, restore)
-        };
-        let claimed = damaged + 1;
-
-        mem.write(addr, &1_u64.to_ne_bytes());
-        let expected = Calls { unrestore: claimed, ..claims(claimed) };
-        assert_eq!(fails(&mem, RestoreErrorKind::Misaligned), expected);
-        mem.write(addr, &(1_u64 << 40).to_ne_bytes());
-        let expected = Calls { unrestore: claimed, ..claims(claimed + 1) };
-        assert_eq!(fails(&mem, RestoreErrorKind::NotPreserved), expected);
-        mem.write(addr, &addr.to_ne_bytes());
-        assert_eq!(fails(&mem, RestoreErrorKind::Cycle { first: damaged }), expected);
-        mem.write(addr, &next);
-        mem.write(addr + 8, &7_u64.to_ne_bytes());
-        let expected = Calls { unrestore: claimed, ..claims(claimed) };
-        let kind = RestoreErrorKind::CountTooLarge { count: 7, capacity: CAPACITY };
-        assert_eq!(fails(&mem, kind), expected);
-    }
-}
-
-#[test]
-fn a_descriptor_that_does_not_fit_is_refused_before_the_first_claim_if_it_can_be() {
-    let mut mem = Mock::new();
-    let mut set = filled(&mem, 3 * CAPACITY);
-    let good = set.descriptor(7);
-    let _ = set.into_head();
-    mem.reboot();
-
-    let restore = |descriptor, tag| {
-        let restore = || Restored::restore_from(&mem, &descriptor, tag).map(Restored::release);
-        calls(&mem, restore)
-    };
-    assert_eq!(restore(Descriptor { magic: 0, ..good }, 7), NOTHING);
-    assert_eq!(restore(Descriptor { version: 2, ..good }, 7), NOTHING);
-    assert_eq!(restore(Descriptor { flags: 4, ..good }, 7), NOTHING);
-    assert_eq!(restore(Descriptor { entry_size: 4, ..good }, 7), NOTHING);
-    assert_eq!(restore(Descriptor { block_size: 32, ..good }, 7), NOTHING);
-    assert_eq!(restore(good, 8), NOTHING);
-    let all = Calls { unrestore: 3, ..claims(3) };
-    assert_eq!(restore(Descriptor { entries: 17, ..good }, 7), all);
-    assert_eq!(restore(good, 7), all, "restored, and released");
-    assert_eq!(mem.unclaimed(), 3);
 }

@@ -54,7 +54,7 @@ impl Choices {
     }
 }
 
-/// Restores a case twice and holds both against the checker's verdict, which it returns.
+/// Restores a case twice, salvages it, and holds all against the checker's verdict, which it returns.
 fn verify(case: &Case, world: &World<'_>) -> Verdict {
     let image = case.image();
     world.load(case.preserved, &image);
@@ -66,6 +66,17 @@ fn verify(case: &Case, world: &World<'_>) -> Verdict {
             for _ in 0..2 {
                 let error = restore().unwrap_err();
                 assert_eq!((error.kind, error.block, error.addr.get()), (*kind, *block, *addr));
+                assert_eq!(world.taken(), (0, 0), "every claim is given back");
+            }
+            if case.checks.is_empty() {
+                let sound = case.path(*block);
+                let (set, error) = Set::salvage(world, head);
+                let error = error.unwrap();
+                assert_eq!((error.kind, error.block, error.addr.get()), (*kind, *block, *addr));
+                let claims = sound.iter().fold(0, |bits, block| bits | 1 << block);
+                assert_eq!(world.taken(), (claims, 0), "of the damaged one it is given back");
+                verify_contents(case, &sound, &set);
+                assert_eq!(set.release(), head.filter(|_| *block > 0));
                 assert_eq!(world.taken(), (0, 0), "every claim is given back");
             }
         }
@@ -80,7 +91,10 @@ fn verify(case: &Case, world: &World<'_>) -> Verdict {
     }
     assert_eq!(world.image(), image, "nothing is written");
     if let Verdict::Restored(blocks) = &verdict {
-        drop(restore().unwrap());
+        let (salvaged, error) = Set::salvage(world, head);
+        assert_eq!((salvaged.block_count(), error), (blocks.len(), None), "nothing is damaged");
+        drop(salvaged);
+        restore().unwrap().destroy();
         let claims = blocks.iter().fold(0, |bits, block| bits | 1 << block);
         assert_eq!(world.taken(), (0, claims), "every block is freed");
     }
@@ -118,7 +132,7 @@ fn place(verdict: &Verdict) -> usize {
     match verdict {
         Verdict::Restored(_) => 0,
         Verdict::Refused(Misaligned, ..) => 1,
-        Verdict::Refused(NotPreserved, ..) => 2,
+        Verdict::Refused(NotPreserved { .. }, ..) => 2,
         Verdict::Refused(Cycle { .. }, ..) => 3,
         Verdict::Refused(CountTooLarge { .. }, ..) => 4,
         Verdict::Refused(Empty, ..) => 5,

@@ -10,6 +10,10 @@ use kho_block::{
 
 use crate::heap::{self, Sheltered};
 
+pub(crate) mod crooked;
+mod extending;
+mod salvaging;
+
 /// Two entries to a block, so that few entries make many blocks.
 const BLOCK_SIZE: usize = 32;
 const CAPACITY: u64 = 2;
@@ -38,7 +42,9 @@ fn refused<E>(
         let held = heap::held();
         let mut set = Set::new(Sheltered(&mem));
         set.extend_from_slice(&(0..entries).collect::<Vec<_>>()).unwrap();
-        let shape = |set: &Set<'_>| (set.len(), set.block_count(), set.head(), mem.live());
+        let shape = |set: &Set<'_>| {
+            (set.len(), set.block_count(), set.first_block(), set.head(), mem.live())
+        };
         let before = shape(&set);
 
         let result = match by {
@@ -141,7 +147,7 @@ fn what_never_allocates_cannot_be_refused() {
         writer.push(0).unwrap();
         writer.extend_from_slice(&[1, 2, 3]).unwrap();
         assert_eq!(writer.extend(4..20), 6);
-        assert_eq!(writer.prev(), Some(9));
+        assert_eq!(writer.pop(), Some(9));
         set.grow(0).unwrap();
         set.grow(10).unwrap();
         set.extend_from_slice(&[]).unwrap();
@@ -149,7 +155,8 @@ fn what_never_allocates_cannot_be_refused() {
         assert_eq!((set.pop(), set.get(3)), (Some(8), Some(&3)));
         set.truncate(3);
         set.shrink(5);
-        assert!(set.publish().is_some());
+        let mut set = set.seal().unseal();
+        assert_eq!((set.len(), set.block_count()), (3, 2));
         set.clear();
         set.destroy();
     });
@@ -207,6 +214,9 @@ fn refused_restore(
     set.audit().unwrap();
     assert!(set.iter().eq(&entries));
     drop(set);
+    assert_eq!(heap::held(), held);
+    assert_eq!((mem.live(), mem.unclaimed()), (0, counts.len()), "dropped, and given back");
+    restore(Sheltered(mem), entries.len()).unwrap().destroy();
     assert_eq!(heap::held(), held);
     assert_eq!(mem.calls().restore_free, counts.len());
     mem.assert_clean();
@@ -280,7 +290,7 @@ fn a_number_of_entries_that_differs_gives_every_claim_back() {
     let descriptor = Descriptor {
         magic: Descriptor::MAGIC,
         version: Descriptor::VERSION,
-        flags: 0,
+        flags: DescriptorFlags::COUNTED.bits(),
         entry_size: 8,
         block_size: 32,
         head: addr_of(0).get(),

@@ -179,7 +179,8 @@ fn assert_yields_its_entries<const N: usize, const BLOCK_SIZE: usize>(image: &Im
     let blocks = set.block_count();
 
     set.audit().unwrap();
-    assert_eq!((set.head(), set.len()), (image.head(), expected.len()), "{name}");
+    assert_eq!((set.first_block(), set.len()), (image.head(), expected.len()), "{name}");
+    assert_eq!(set.head(), image.head().filter(|_| !expected.is_empty()), "{name}");
     assert_eq!(mem.live(), blocks, "{name}: a block is claimed that is not in the chain");
     assert!(set.iter().eq(&expected), "{name}: forwards");
     assert!(set.iter().rev().eq(expected.iter().rev()), "{name}: backwards");
@@ -198,7 +199,7 @@ fn assert_yields_its_entries<const N: usize, const BLOCK_SIZE: usize>(image: &Im
     assert_eq!((mem.live(), mem.unclaimed()), (0, image.preserved.len()), "{name}: released");
     image.assert_is_in(&mut mem);
 
-    drop(IncomingSet::<[u8; N], _, BLOCK_SIZE>::restore(&mem, image.head()).unwrap());
+    IncomingSet::<[u8; N], _, BLOCK_SIZE>::restore(&mem, image.head()).unwrap().destroy();
     assert_eq!((mem.live(), mem.unclaimed()), (0, image.preserved.len() - blocks), "{name}: freed");
     assert_eq!(mem.faults(), [], "{name}");
 }
@@ -222,7 +223,7 @@ fn assert_is_refused<const N: usize, const BLOCK_SIZE: usize>(image: &Image) {
     // The manifest names the kind; the values that go with it are in the image.
     let kind = match kind.as_str() {
         "Misaligned" => RestoreErrorKind::Misaligned,
-        "NotPreserved" => RestoreErrorKind::NotPreserved,
+        "NotPreserved" => RestoreErrorKind::NotPreserved { block_size: BLOCK_SIZE },
         "Cycle" => {
             let first = (0..*block).find(|&first| links(first) == addr).unwrap();
             RestoreErrorKind::Cycle { first }
@@ -268,7 +269,7 @@ fn blocks_at_the_addresses_of_an_image_get_the_bytes_of_the_image() {
 fn write<const N: usize, const BLOCK_SIZE: usize>(image: &Image) -> Mock {
     let Image { name, preserved, .. } = image;
     let entries = image.entries::<N>();
-    let mem = Mock::new();
+    let mut mem = Mock::new();
     mem.place(preserved.iter().copied());
     let mut set = BlockSet::<[u8; N], _, _, BLOCK_SIZE>::new(&mem);
     let capacity = entries_per_block(BLOCK_SIZE, N);
@@ -276,19 +277,24 @@ fn write<const N: usize, const BLOCK_SIZE: usize>(image: &Image) -> Mock {
     if has_spare {
         set.grow(preserved.len() * capacity).unwrap();
     }
+    let in_use = entries.len().div_ceil(capacity);
     for entry in entries {
         set.push(entry).unwrap();
     }
     set.audit().unwrap();
-    let head = if has_spare {
-        // A kexec before `publish`, which would free the spare block.
-        let head = set.head();
+    assert_eq!(set.first_block(), image.head(), "{name}");
+    if has_spare {
+        // A kexec before the set is sealed, which would free the spare block.
         mem::forget(set);
-        head
     } else {
-        set.into_head()
-    };
-    assert_eq!(head, image.head(), "{name}");
+        assert_eq!(set.into_head(), image.head(), "{name}");
+    }
+    // The C original links a block ahead of its first entry. This crate never does, since Linux
+    // panics on a block without entries: its chain ends with the last block in use.
+    if let (Some(last), Some(spare)) = (in_use.checked_sub(1), preserved.get(in_use)) {
+        assert_eq!(mem.read(preserved[last], 8), [0; 8], "{name}: the spare block is linked");
+        mem.write(preserved[last], spare.as_bytes());
+    }
     assert_eq!(mem.live(), preserved.len(), "{name}: as many blocks as the image has");
     mem
 }

@@ -59,16 +59,21 @@ fn save(mem: &Mock, sessions: &[Open]) -> Option<PhysAddr> {
 }
 
 fn restore(mem: &Mock, head: Option<PhysAddr>) -> Vec<Open> {
-    let records = IncomingSet::<Session, _>::restore(mem, head).unwrap();
+    let mut records = IncomingSet::<Session, _>::restore(mem, head).unwrap();
     records.audit().unwrap();
     let open = |record: &Session| {
         let head = PhysAddr::new(record.files);
-        let files = IncomingSet::<File, _>::restore_with(mem, head, RestoreChecks::all()).unwrap();
+        let all = RestoreChecks::all();
+        let mut files = IncomingSet::<File, _>::restore_with(mem, head, all).unwrap();
         files.audit().unwrap();
         assert_eq!(u64::try_from(files.len()), Ok(record.count));
-        Open { name: record.name, files: files.iter().copied().collect() }
+        let open = Open { name: record.name, files: files.iter().copied().collect() };
+        files.destroy();
+        open
     };
-    records.iter().map(open).collect()
+    let sessions = records.iter().map(open).collect();
+    records.destroy();
+    sessions
 }
 
 #[test]
@@ -130,10 +135,10 @@ fn what_one_kernel_saves_the_next_restores() {
 
     mem.reboot();
 
-    let set = IncomingSet::<u64, _>::restore(&mem, head).unwrap();
+    let mut set = IncomingSet::<u64, _>::restore(&mem, head).unwrap();
     set.audit().unwrap();
     assert!(set.iter().copied().eq(0..3000));
-    drop(set);
+    set.destroy();
     mem.assert_clean();
 }
 
@@ -148,17 +153,18 @@ fn hand_over<T: Entry + Copy + PartialEq + From<u8>, const BLOCK_SIZE: usize>(
     let capacity = BlockSet::<T, &Mock, kho_block::Outgoing, BLOCK_SIZE>::CAPACITY_PER_BLOCK;
     set.grow(n + spare * capacity).unwrap();
     set.extend_from_slice(&entries).unwrap();
-    let descriptor = set.descriptor(7);
-    let head = set.into_head();
-    assert_eq!(descriptor.head, PhysAddr::to_wire(head));
+    let sealed = set.seal();
+    let descriptor = sealed.descriptor(7);
+    let head = sealed.leave();
+    assert_eq!(descriptor.head(), head);
     assert_eq!(mem.live(), n.div_ceil(capacity), "no empty block is handed over");
 
     mem.reboot();
-    let set = IncomingSet::<T, _, BLOCK_SIZE>::restore_from(&mem, &descriptor, 7).unwrap();
+    let mut set = IncomingSet::<T, _, BLOCK_SIZE>::restore_from(&mem, &descriptor, 7).unwrap();
     set.audit().unwrap();
     assert!(set.iter().eq(&entries));
     assert_eq!((set.head(), set.block_count()), (head, n.div_ceil(capacity)));
-    drop(set);
+    set.destroy();
     mem.assert_clean();
 }
 
@@ -191,18 +197,19 @@ fn a_descriptor_leads_from_the_root_page_to_the_chain_kernel_after_kernel() {
     for kernel in 0..5 {
         mem.reboot();
         let (found, _) = Descriptor::read_from_prefix(&root_page).unwrap();
-        let incoming = IncomingSet::<u64, _>::restore_from(&mem, &found, TAG).unwrap();
+        let mut incoming = IncomingSet::<u64, _>::restore_from(&mem, &found, TAG).unwrap();
         assert!(incoming.iter().copied().eq(0..kernel * 1000));
 
         let mut outgoing = BlockSet::<u64, _>::new(&mem);
         for block in incoming.blocks() {
             outgoing.extend_from_slice(block).unwrap();
         }
-        drop(incoming);
+        incoming.destroy();
         outgoing.grow(20_000).unwrap();
         outgoing.writer().extend(kernel * 1000..(kernel + 1) * 1000);
-        outgoing.descriptor(TAG).write_to_prefix(&mut root_page).unwrap();
-        assert_eq!(outgoing.into_head().map(PhysAddr::get), Some(head_in(&root_page)));
+        let sealed = outgoing.seal();
+        sealed.descriptor(TAG).write_to_prefix(&mut root_page).unwrap();
+        assert_eq!(sealed.leave().map(PhysAddr::get), Some(head_in(&root_page)));
     }
 }
 
@@ -212,19 +219,24 @@ fn head_in(root_page: &[u8]) -> u64 {
 }
 
 #[test]
-fn a_set_stays_usable_after_it_was_published() {
+fn a_set_stays_usable_after_every_jump_that_failed() {
     let mut mem = Mock::new();
-    let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
-    assert_eq!(set.publish(), None);
+    let set = BlockSet::<u64, _, _, 32>::new(&mem);
+    let sealed = set.seal();
+    assert_eq!(sealed.head(), None);
+    let mut set = sealed.unseal();
     let mut published = None;
     for entry in 0..20 {
         set.grow(40).unwrap();
         set.push(entry).unwrap();
-        published = set.publish();
+        let sealed = set.seal();
+        published = sealed.head();
+        sealed.audit().unwrap();
+        set = sealed.unseal();
         assert_eq!((published, set.block_count()), (set.head(), set.len().div_ceil(2)));
         set.audit().unwrap();
     }
-    // A kexec that comes now finds what was published last, though nobody took the head.
+    // A kexec that comes now finds what was sealed last, though nobody left it.
     core::mem::forget(set);
     mem.reboot();
     let set =

@@ -7,12 +7,15 @@ mod plan;
 
 use kho_block::mock::Mock;
 use kho_block::zerocopy::IntoBytes;
-use kho_block::{BlockHeader, BlockSet, IncomingSet, Outgoing, PhysAddr, RestoreChecks};
+use kho_block::{
+    BlockHeader, BlockSet, Descriptor, IncomingSet, Outgoing, PhysAddr, RestoreChecks,
+    RestoreErrorKind,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use self::compare::{check, check_bytes};
+use self::compare::{TAG, check, check_bytes};
 use self::list::{Model, Sample};
 use self::perform::{apply, apply_save};
 use self::plan::{Change, Save, change, save};
@@ -33,16 +36,30 @@ fn apply_incoming<T: Sample, const B: usize>(
             check(&set, model);
         }
         head = set.release();
-        check_bytes::<T, B>(mem, head, model, rest);
+        check_bytes::<T, B>(mem, head, model, rest, 0);
     }
     head
+}
+
+/// Writes a root anew if it does not name the first block of the set, and only then.
+fn withdraw<T: Sample, const B: usize>(
+    root: &mut Descriptor,
+    set: &BlockSet<T, &Mock, Outgoing, B>,
+) {
+    if root.head() != set.first_block() {
+        *root = set.descriptor(TAG);
+    }
 }
 
 /// What one kernel does with the chain it finds, in turns, and then with the one that it leaves.
 type Kernel = (Vec<Vec<Change>>, Vec<Save>);
 
 fn kernels() -> impl Strategy<Value = Vec<Kernel>> {
-    vec((vec(vec(change(), 0..5), 0..3), vec(save(), 0..16)), 1..4)
+    vec((vec(vec(change(), 0..5), 0..3), saves()), 1..4)
+}
+
+fn saves() -> impl Strategy<Value = Vec<Save>> {
+    vec(save(), 0..16)
 }
 
 /// A dense set, from kernel to kernel.
@@ -54,21 +71,24 @@ fn live<T: Sample, const B: usize>(kernels: &[Kernel]) {
     for (turns, saves) in kernels {
         head = apply_incoming::<T, B>(&mut mem, head, &mut model, 0, turns);
 
-        let incoming = IncomingSet::<T, _, B>::restore(&mem, head).unwrap();
+        let mut incoming = IncomingSet::<T, _, B>::restore(&mem, head).unwrap();
         check(&incoming, &model);
         let mut set = BlockSet::<T, _, _, B>::new(&mem);
         for block in incoming.blocks() {
             set.extend_from_slice(block).unwrap();
         }
+        incoming.destroy();
         drop(incoming);
         let entries = core::mem::take(&mut model.entries);
         model.counts.clear();
         model.grow(entries.len());
         model.append(&entries);
         check(&set, &model);
+        let mut root = set.descriptor(TAG);
         for save in saves {
             apply_save(&mut set, &mut model, save);
             check(&set, &model);
+            withdraw(&mut root, &set);
         }
 
         model.shrink(0);
@@ -76,16 +96,52 @@ fn live<T: Sample, const B: usize>(kernels: &[Kernel]) {
         let addrs: Vec<_> = (0..set.len()).map(|i| set.phys_addr(i).unwrap().get()).collect();
         head = set.into_head();
         assert_eq!(mem.live(), model.counts.len());
-        check_bytes::<T, B>(&mut mem, head, &model, 0);
+        check_bytes::<T, B>(&mut mem, head, &model, 0, 0);
         for (addr, entry) in addrs.iter().zip(&model.entries) {
             assert_eq!(mem.read(*addr, size_of::<T>()), entry.as_bytes());
         }
         mem.reboot();
+
+        // What was written ahead of time is true, unless the set was left without entries.
+        if root.head() == head {
+            let set = IncomingSet::<T, _, B>::restore_from(&mem, &root, TAG).unwrap();
+            check(&set, &model);
+            assert_eq!(set.release(), head);
+        }
     }
-    let last = IncomingSet::<T, _, B>::restore_with(&mem, head, RestoreChecks::all()).unwrap();
+    let mut last = IncomingSet::<T, _, B>::restore_with(&mem, head, RestoreChecks::all()).unwrap();
     check(&last, &model);
-    drop(last);
+    last.destroy();
     mem.assert_clean();
+}
+
+/// A set that its kernel does not live to seal.
+fn die<T: Sample, const B: usize>(saves: &[Save]) {
+    let capacity = BlockSet::<T, &Mock, Outgoing, B>::CAPACITY_PER_BLOCK;
+    let mut mem = Mock::new();
+    let mut model = Model::<T>::new(capacity);
+    let mut set = BlockSet::<T, _, _, B>::new(&mem);
+    let mut root = set.descriptor(TAG);
+    for save in saves {
+        apply_save(&mut set, &mut model, save);
+        check(&set, &model);
+        withdraw(&mut root, &set);
+    }
+    core::mem::forget(set);
+    mem.reboot();
+
+    // The first block is there from the beginning, every other one as long as it has entries.
+    let blocks = model.counts.len();
+    let chained = model.entries.len().div_ceil(capacity).max(blocks.min(1));
+    model.keep_blocks(chained);
+    model.used.clone_from(&model.counts);
+    let set = IncomingSet::<T, _, B>::restore_from(&mem, &root, TAG).unwrap();
+    check(&set, &model);
+    assert_eq!((mem.live(), mem.unclaimed()), (chained, blocks - chained));
+    assert_eq!(set.release(), root.head());
+    check_bytes::<T, B>(&mut mem, root.head(), &model, 0, 0);
+    IncomingSet::<T, _, B>::restore(&mem, root.head()).unwrap().destroy();
+    assert_eq!((mem.live(), mem.unclaimed(), mem.faults()), (0, blocks - chained, vec![]));
 }
 
 /// How full the blocks of a chain are, and what is done to it.
@@ -97,10 +153,29 @@ fn found() -> impl Strategy<Value = Found> {
 
 /// A chain with blocks full, partly filled and empty in any order, as other writers leave them.
 fn inherit<T: Sample, const B: usize>((fills, turns): &Found) {
-    const REST: u8 = 0x5a;
-    let capacity = IncomingSet::<T, &Mock, B>::CAPACITY_PER_BLOCK;
     let mut mem = Mock::new();
-    let mut model = Model::<T>::new(capacity);
+    let mut model = Model::<T>::new(IncomingSet::<T, &Mock, B>::CAPACITY_PER_BLOCK);
+    let head = leave::<T, B>(&mut mem, &mut model, fills);
+    let head = apply_incoming::<T, B>(&mut mem, head, &mut model, REST, turns);
+    IncomingSet::<T, _, B>::restore(&mem, head).unwrap().destroy();
+    mem.assert_clean();
+}
+
+/// What is behind the entries of a chain that is found.
+const REST: u8 = 0x5a;
+
+/// Where block `number` of a chain that is found lies: every other one below the one before it.
+fn place<const B: usize>(number: usize) -> u64 {
+    u64::try_from(B * (1 + (number ^ 1))).unwrap()
+}
+
+/// Leaves a chain of blocks that are so full, and tells the model.
+fn leave<T: Sample, const B: usize>(
+    mem: &mut Mock,
+    model: &mut Model<T>,
+    fills: &[u8],
+) -> Option<PhysAddr> {
+    let capacity = model.capacity;
     for &fill in fills {
         let count = match usize::from(fill) {
             0 => 0,
@@ -115,22 +190,77 @@ fn inherit<T: Sample, const B: usize>((fills, turns): &Found) {
     }
     model.used.clone_from(&model.counts);
 
-    // Every other block lies below the one before it.
-    let place = |block: usize| u64::try_from(B * (1 + (block ^ 1))).unwrap();
     let last = fills.len().wrapping_sub(1);
     for (number, entries) in model.blocks().into_iter().enumerate() {
-        let next = if number == last { 0 } else { place(number + 1) };
+        let next = if number == last { 0 } else { place::<B>(number + 1) };
         let count = u64::try_from(entries.len()).unwrap();
         let mut bytes = BlockHeader { next, count }.as_bytes().to_vec();
         bytes.extend(entries.as_bytes());
         bytes.resize(B, REST);
-        mem.leave(place(number), &bytes);
+        mem.leave(place::<B>(number), &bytes);
     }
-    let head = if fills.is_empty() { None } else { PhysAddr::new(place(0)) };
+    if fills.is_empty() { None } else { PhysAddr::new(place::<B>(0)) }
+}
 
-    let head = apply_incoming::<T, B>(&mut mem, head, &mut model, REST, turns);
-    drop(IncomingSet::<T, _, B>::restore(&mem, head).unwrap());
-    mem.assert_clean();
+/// A chain, the block of it that is damaged, and whether it is the link or the count.
+type Damaged = (Found, u8, bool);
+
+fn damaged() -> impl Strategy<Value = Damaged> {
+    (found(), any::<u8>(), any::<bool>())
+}
+
+/// What is sound of a damaged chain, taken over, worked on and given back, in turns.
+fn salvage<T: Sample, const B: usize>(((fills, turns), at, link): &Damaged) {
+    let mut mem = Mock::new();
+    let mut model = Model::<T>::new(IncomingSet::<T, &Mock, B>::CAPACITY_PER_BLOCK);
+    let mut head = leave::<T, B>(&mut mem, &mut model, fills);
+    let Some(block) = usize::from(*at).checked_rem(fills.len()) else { return };
+    let block_addr = place::<B>(block);
+    let capacity = model.capacity;
+    let count = u64::try_from(capacity + 1).unwrap();
+    let (word, value, kind, sound, addr) = if *link {
+        (block_addr, 1, RestoreErrorKind::Misaligned, block + 1, 1)
+    } else {
+        let kind = RestoreErrorKind::CountTooLarge { count, capacity };
+        (block_addr + 8, count, kind, block, block_addr)
+    };
+    let undamaged = mem.read(word, 8);
+    mem.write(word, &value.to_ne_bytes());
+    model.keep_blocks(sound);
+    let lost = fills.len() - sound;
+
+    for turn in turns {
+        // The last sound block keeps its link, unless it is freed and the chain ends before it.
+        let (mut set, error) = IncomingSet::<T, _, B>::salvage(&mem, head);
+        let uncut = model.counts.len() == sound;
+        let found = error.map(|error| (error.kind, error.block, error.addr.get()));
+        assert_eq!(found, uncut.then_some((kind, sound, addr)));
+        assert_eq!((mem.live(), mem.unclaimed()), (model.counts.len(), lost));
+        check(&set, &model);
+        for change in turn {
+            apply(&mut set, &mut model, change);
+            check(&set, &model);
+        }
+        let first = set.release();
+        head = if sound == 0 { head } else { first };
+        let end = if model.counts.len() == sound { addr } else { 0 };
+        check_bytes::<T, B>(&mut mem, head, &model, REST, end);
+        if end == addr {
+            let error = IncomingSet::<T, _, B>::restore(&mem, head).unwrap_err();
+            assert_eq!((error.kind, error.block, error.addr.get()), (kind, sound, addr));
+        }
+    }
+
+    // Once it is repaired, the whole chain is there.
+    let uncut = model.counts.len() == sound;
+    if uncut {
+        mem.write(word, &undamaged);
+    }
+    let mut set = IncomingSet::<T, _, B>::restore(&mem, head).unwrap();
+    assert!(set.iter().zip(&model.entries).all(|(entry, salvaged)| entry == salvaged));
+    assert_eq!(set.block_count(), if uncut { fills.len() } else { model.counts.len() });
+    set.destroy();
+    assert_eq!((mem.live(), mem.unclaimed()), (0, if uncut { 0 } else { lost }));
 }
 
 /// Runs `test` on random values: 64, or a quarter of what `PROPTEST_CASES` says.
@@ -157,6 +287,16 @@ macro_rules! lists {
             #[test]
             fn are_read_and_removed_as_from_a_list_whatever_blocks_they_are_found_in() {
                 $(super::on(super::found(), |found| super::inherit::<$entry, $size>(found));)+
+            }
+
+            #[test]
+            fn are_found_by_a_root_written_ahead_of_time_when_their_kernel_dies() {
+                $(super::on(super::saves(), |saves| super::die::<$entry, $size>(saves));)+
+            }
+
+            #[test]
+            fn are_salvaged_up_to_the_first_damaged_block() {
+                $(super::on(super::damaged(), |chain| super::salvage::<$entry, $size>(chain));)+
             }
         }
     )+};

@@ -2,8 +2,10 @@
 
 #![expect(clippy::forget_non_drop, reason = "what may be forgotten without harm is what is tested")]
 
+mod keeping;
 mod limits;
 mod machine;
+mod pointers;
 mod printing;
 mod threads;
 mod values;
@@ -14,7 +16,8 @@ use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
 use kho_block::mock::{Calls, Mock};
-use kho_block::{BlockSet, IncomingSet, Origin, Outgoing, RestoreChecks};
+use kho_block::zerocopy::IntoBytes;
+use kho_block::{BlockHeader, BlockSet, IncomingSet, Origin, Outgoing, PhysAddr, RestoreChecks};
 
 /// Two entries to a block.
 type Set<'m> = BlockSet<u64, &'m Mock, Outgoing, 32>;
@@ -48,7 +51,7 @@ fn a_writer_forgotten_at_any_point_loses_no_entry() {
 
         // Nor does one that was forgotten on the way back.
         let mut writer = set.writer();
-        assert_eq!(writer.prev(), written.checked_sub(1));
+        assert_eq!(writer.pop(), written.checked_sub(1));
         forget(writer);
         set.audit().unwrap();
         assert!(set.iter().copied().eq(0..written.saturating_sub(1)));
@@ -75,10 +78,37 @@ fn readers_may_be_forgotten() {
     let mut blocks = set.blocks_mut();
     blocks.next();
     forget(blocks);
+    let mut addrs = set.block_addrs();
+    addrs.next_back();
+    forget(addrs);
     set.audit().unwrap();
     assert!(set.iter().copied().eq(0..5));
     drop(set);
     mem.assert_clean();
+}
+
+#[test]
+fn an_iterator_dropped_halfway_has_changed_what_it_was_told_to_and_taken_nothing() {
+    let mem = Mock::new();
+    let mut set = Set::new(&mem);
+    set.extend_from_slice(&[0, 1, 2, 3, 4]).unwrap();
+    let mut iter = set.iter_mut();
+    *iter.next().unwrap() += 10;
+    *iter.next_back().unwrap() += 10;
+    drop(iter);
+    let mut blocks = set.blocks_mut();
+    blocks.nth(1).unwrap()[1] += 10;
+    drop(blocks);
+    drop(set.block_addrs());
+    drop(set.writer());
+    set.audit().unwrap();
+    assert!(set.iter().eq(&[10, 1, 2, 13, 14]));
+
+    // What an iterator has left when a save is done with it, it still has.
+    let mut entries = 20..30;
+    set.try_extend(entries.by_ref().take(4)).unwrap();
+    assert_eq!((set.len(), entries), (9, 24..30));
+    assert!(set.iter().skip(5).copied().eq(20..24));
 }
 
 #[test]
@@ -190,7 +220,12 @@ fn use_without_entries<O: Origin>(set: &mut BlockSet<u64, &Mock, O, 32>) {
         assert_eq!(set.iter().nth_back(index), None);
         assert_eq!(set.cursor().seek(index), index == 0);
     }
-    assert_eq!(set.pop(), None);
+    assert_eq!((set.pop(), set.swap_remove(0), set.swap_remove(usize::MAX)), (None, None, None));
+    assert_eq!((set.first(), set.last(), set.head()), (None, None, None));
+    assert_eq!(set.entry_ptr(0), None);
+    assert_eq!(set.last_mut(), None);
+    assert_eq!(set.block_addrs().len(), set.block_count());
+    assert_eq!(set.descriptor(7).head(), set.first_block());
     set.clear();
     assert_eq!((set.iter().len(), set.iter().next(), set.iter().next_back()), (0, None, None));
     assert_eq!((set.iter_mut().len(), set.iter_mut().last()), (0, None));
@@ -207,21 +242,24 @@ fn use_without_entries<O: Origin>(set: &mut BlockSet<u64, &Mock, O, 32>) {
 fn nothing_can_be_asked_of_a_set_without_entries() {
     let mut mem = Mock::new();
     let mut set = Set::new(&mem);
-    assert_eq!((set.writer().push(7), set.writer().push_zeroed()), (Err(7), None));
+    assert_eq!(set.writer().push(7).unwrap_err().entry, 7);
+    assert_eq!(set.writer().push_zeroed(), None);
     for blocks in [0, 1, 3] {
         set.grow(0).unwrap();
         set.grow(blocks * 2).unwrap();
         set.extend_from_slice(&[]).unwrap();
         set.writer().extend_from_slice(&[]).unwrap();
         assert_eq!(set.writer().extend([]), 0);
-        assert_eq!(set.writer().prev(), None);
+        set.try_extend([]).unwrap();
+        set.retain(|_| panic!("there is nothing to choose from"));
+        assert_eq!(set.writer().pop(), None);
         use_without_entries(&mut set);
         assert_eq!(set.block_count(), blocks);
     }
     set.shrink(usize::MAX);
     assert_eq!(set.block_count(), 3);
     set.shrink(0);
-    assert_eq!((set.block_count(), set.publish(), set.descriptor(7).head), (0, None, 0));
+    assert_eq!((set.block_count(), set.first_block(), set.descriptor(7).head), (0, None, 0));
     set.destroy();
     set.destroy();
     assert_eq!(set.into_head(), None);
@@ -242,23 +280,42 @@ fn nothing_can_be_asked_of_a_set_without_entries() {
 
 #[test]
 fn a_chain_of_empty_blocks_is_a_set_without_entries() {
+    // This crate never writes one, but others do.
     let mut mem = Mock::new();
-    let mut set = Set::new(&mem);
-    set.grow(6).unwrap();
-    let head = set.head();
-    forget(set);
-    mem.reboot();
+    for (addr, next) in [(0x2000, 0x4000), (0x4000, 0x3000), (0x3000, 0)] {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(BlockHeader { next, count: 0 }.as_bytes());
+        mem.leave(addr, &bytes);
+    }
+    let head = PhysAddr::new(0x2000);
     let mut set = IncomingSet::<u64, _, 32>::restore(&mem, head).unwrap();
     assert_eq!(set.block_count(), 3);
     use_without_entries(&mut set);
     set.shrink(3);
-    assert_eq!((set.block_count(), set.head()), (2, head));
+    assert_eq!((set.block_count(), set.first_block(), set.head()), (2, head, None));
     assert_eq!(set.release(), head);
     let mut set = IncomingSet::<u64, _, 32>::restore(&mem, head).unwrap();
+    assert_eq!(set.block_count(), 2, "the chain was cut where it was shrunk");
     set.shrink(0);
-    assert_eq!((set.block_count(), set.head()), (0, None));
+    assert_eq!((set.block_count(), set.first_block(), set.head()), (0, None, None));
     drop(set);
     mem.assert_clean();
+}
+
+#[test]
+fn of_a_set_that_was_never_filled_its_first_block_is_found_and_is_empty() {
+    let mut mem = Mock::new();
+    let mut set = Set::new(&mem);
+    set.grow(6).unwrap();
+    let first = set.first_block();
+    assert_eq!((first.is_some(), set.head()), (true, None));
+    forget(set);
+    mem.reboot();
+    let mut set = IncomingSet::<u64, _, 32>::restore(&mem, first).unwrap();
+    assert_eq!(set.block_count(), 1, "spare blocks are not in the chain");
+    use_without_entries(&mut set);
+    set.destroy();
+    assert_eq!((mem.live(), mem.unclaimed()), (0, 2), "and are named by nobody");
 }
 
 #[test]

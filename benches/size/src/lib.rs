@@ -5,7 +5,7 @@
 #[path = "../../../tests/panic-free/src/kernel.rs"]
 mod kernel;
 
-use kho_block::{BlockSet, Cursor, GrowError, IncomingSet, PhysAddr, RestoreError, Writer};
+use kho_block::{BlockSet, Cursor, FullError, GrowError, IncomingSet, PhysAddr, RestoreError, Writer};
 
 use crate::kernel::Kernel;
 
@@ -33,7 +33,7 @@ export! {
     size_grow(set: &mut Set, count: usize) -> Result<(), GrowError> { set.grow(count) }
     size_shrink(set: &mut Set, count: usize) { set.shrink(count) }
     size_writer(set: &mut Set) -> Writer<'_, Record, 8192> { set.writer() }
-    size_write(writer: &mut Writer<'_, Record, 8192>, record: Record) -> Result<(), Record> {
+    size_write(writer: &mut Writer<'_, Record, 8192>, record: Record) -> Result<(), FullError<Record>> {
         writer.push(record)
     }
     size_restore(head: Option<PhysAddr>) -> Result<Incoming, RestoreError> {

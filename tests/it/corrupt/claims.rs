@@ -7,8 +7,8 @@ use kho_block::{BlockSet, Descriptor, IncomingSet, MAX_BLOCKS, PhysAddr, Restore
 
 use super::Damage::Next;
 use super::{
-    ADDRS, BLOCK_SIZE, ENTRIES, Record, Set, TAG, apply, assert_restores, bytes, chain, phys,
-    records,
+    ADDRS, BLOCK_SIZE, ENTRIES, NOT_PRESERVED, Record, Set, TAG, apply, assert_restores, bytes,
+    chain, phys, records,
 };
 
 #[test]
@@ -18,14 +18,14 @@ fn restoring_a_chain_twice_is_an_error_until_it_is_released() {
     let head = Some(phys(ADDRS[0]));
     let refused = |head: u64| {
         let error = Set::restore(&mem, Some(phys(head))).unwrap_err();
-        assert_eq!((error.kind, error.block, error.addr.get()), (NotPreserved, 0, head));
+        assert_eq!((error.kind, error.block, error.addr.get()), (NOT_PRESERVED, 0, head));
     };
     let set = Set::restore(&mem, head).unwrap();
     ADDRS.into_iter().for_each(refused);
     set.audit().unwrap();
     assert!(set.iter().eq(&records(0..ENTRIES)), "the refused call has harmed the set");
     set.release();
-    drop(Set::restore(&mem, head).unwrap());
+    Set::restore(&mem, head).unwrap().destroy();
     ADDRS.into_iter().for_each(refused);
     mem.assert_clean();
 
@@ -36,11 +36,11 @@ fn restoring_a_chain_twice_is_an_error_until_it_is_released() {
     mem.leave(other, &block);
     let set = Set::restore(&mem, head).unwrap();
     let error = Set::restore(&mem, PhysAddr::new(other)).unwrap_err();
-    assert_eq!((error.kind, error.block, error.addr.get()), (NotPreserved, 1, ADDRS[1]));
+    assert_eq!((error.kind, error.block, error.addr.get()), (NOT_PRESERVED, 1, ADDRS[1]));
     assert_eq!((mem.live(), mem.unclaimed()), (ADDRS.len(), 1));
     set.release();
     mem.write(other, 0_u64.as_bytes());
-    drop(Set::restore(&mem, PhysAddr::new(other)).unwrap());
+    Set::restore(&mem, PhysAddr::new(other)).unwrap().destroy();
     assert_restores(mem, &undamaged);
 }
 
@@ -50,7 +50,7 @@ fn what_this_kernel_preserves_is_not_for_it_to_restore() {
     let mut set = BlockSet::<Record, _, _, BLOCK_SIZE>::new(&mem);
     set.extend_from_slice(&records(0..ENTRIES)).unwrap();
     let error = Set::restore(&mem, set.head()).unwrap_err();
-    assert_eq!((error.kind, error.block, Some(error.addr)), (NotPreserved, 0, set.head()));
+    assert_eq!((error.kind, error.block, Some(error.addr)), (NOT_PRESERVED, 0, set.head()));
     drop(set);
     mem.assert_clean();
 }
@@ -75,11 +75,13 @@ fn blocks_of_another_size_are_not_preserved_blocks() {
     let (mut mem, _) = chain();
     let undamaged = bytes(&mut mem);
     let error = IncomingSet::<Record, _, 32>::restore(&mem, PhysAddr::new(ADDRS[0])).unwrap_err();
-    assert_eq!((error.kind, error.block, error.addr.get()), (NotPreserved, 0, ADDRS[0]));
+    let kind = NotPreserved { block_size: 32 };
+    assert_eq!((error.kind, error.block, error.addr.get()), (kind, 0, ADDRS[0]));
     let error = IncomingSet::<Record, _, 128>::restore(&mem, PhysAddr::new(ADDRS[0])).unwrap_err();
     assert_eq!((error.kind, error.block, error.addr.get()), (Misaligned, 0, ADDRS[0]));
     let error = IncomingSet::<Record, _, 128>::restore(&mem, PhysAddr::new(ADDRS[1])).unwrap_err();
-    assert_eq!((error.kind, error.block, error.addr.get()), (NotPreserved, 0, ADDRS[1]));
+    let kind = NotPreserved { block_size: 128 };
+    assert_eq!((error.kind, error.block, error.addr.get()), (kind, 0, ADDRS[1]));
     let wrong_size = |addr, size, said| Fault::WrongSizeClaim { addr, size, said };
     assert_eq!(mem.faults(), [wrong_size(ADDRS[0], 64, 32), wrong_size(ADDRS[1], 64, 128)]);
     assert_eq!((mem.live(), mem.unclaimed()), (0, ADDRS.len()));
@@ -89,13 +91,13 @@ fn blocks_of_another_size_are_not_preserved_blocks() {
     mem.leave(large, &[0; 128]);
     apply(&mut mem, &[Next(1, large)]);
     let error = Set::restore(&mem, PhysAddr::new(ADDRS[0])).unwrap_err();
-    assert_eq!((error.kind, error.block, error.addr.get()), (NotPreserved, 2, large));
+    assert_eq!((error.kind, error.block, error.addr.get()), (NOT_PRESERVED, 2, large));
     assert_eq!(mem.faults().last(), Some(&wrong_size(large, 128, 64)));
     assert_eq!((mem.live(), mem.unclaimed()), (0, ADDRS.len() + 1));
 
     apply(&mut mem, &[Next(1, ADDRS[2])]);
     assert_eq!(bytes(&mut mem), undamaged);
-    drop(Set::restore(&mem, PhysAddr::new(ADDRS[0])).unwrap());
+    Set::restore(&mem, PhysAddr::new(ADDRS[0])).unwrap().destroy();
     assert_eq!((mem.live(), mem.unclaimed()), (0, 1));
 }
 
@@ -129,11 +131,11 @@ fn a_chain_of_max_blocks_is_restored_and_one_of_one_more_is_refused() {
     mem.write(addr(last - 1), addr(last).as_bytes());
 
     mem.write(addr(last), 0_u64.as_bytes());
-    let set = Set::restore(&mem, head).unwrap();
+    let mut set = Set::restore(&mem, head).unwrap();
     set.audit().unwrap();
     assert!(set.iter().copied().eq((0..MAX_BLOCKS).map(addr)));
-    drop(set);
+    set.destroy();
     assert_eq!((mem.live(), mem.unclaimed()), (0, 1), "all but the one too many are freed");
-    drop(Set::restore(&mem, PhysAddr::new(addr(MAX_BLOCKS))).unwrap());
+    Set::restore(&mem, PhysAddr::new(addr(MAX_BLOCKS))).unwrap().destroy();
     mem.assert_clean();
 }

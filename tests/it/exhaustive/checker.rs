@@ -141,7 +141,10 @@ impl Case {
         let asked = |check| self.checks.contains(check);
         let sorts: [Sort<'_>; 7] = [
             &|p| (path[p] == Link::Crooked).then_some(Misaligned),
-            &|p| (path[p] != Link::End && at(p).is_none()).then_some(NotPreserved),
+            &|p| {
+                (path[p] != Link::End && at(p).is_none())
+                    .then_some(NotPreserved { block_size: BLOCK_SIZE })
+            },
             &|p| {
                 at(p)?;
                 path[..p].iter().position(|&link| link == path[p]).map(|first| Cycle { first })
@@ -170,6 +173,17 @@ impl Case {
             Some((p, _, kind)) => Verdict::Refused(kind, p, path[p].addr()),
             None => Verdict::Restored((0..BLOCKS).map_while(|p| Some(at(p)?.0)).collect()),
         }
+    }
+
+    /// The first `n` blocks that the links lead to, all of which there are.
+    pub(super) fn path(&self, n: usize) -> Vec<usize> {
+        let mut link = self.head;
+        let follow = |_| {
+            let (block, _, next) = self.block_at(link)?;
+            link = next;
+            Some(block)
+        };
+        (0..n).map_while(follow).collect()
     }
 
     /// The number, count and link of the block where a link leads.

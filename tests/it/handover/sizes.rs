@@ -53,7 +53,7 @@ fn hand_over<const N: usize>() {
         assert!(set.iter().eq(&entries));
         assert_eq!((set.get(n - 1), set.get(n)), (entries.last(), None));
         assert_eq!(set.pop().as_ref(), entries.last());
-        drop(set);
+        set.destroy();
         mem.assert_clean();
     }
 }

@@ -4,10 +4,29 @@ use core::fmt::Debug;
 
 use kho_block::mock::Mock;
 use kho_block::zerocopy::IntoBytes;
-use kho_block::{BlockSet, HEADER_SIZE, Origin, PhysAddr};
+use kho_block::{
+    BlockSet, Descriptor, DescriptorFlags, HEADER_SIZE, Incoming, Origin, Outgoing, PhysAddr,
+};
 
 use super::list::{Model, Sample};
 use super::plan::{Finish, Move, Step};
+
+/// What the entries are, in a descriptor.
+pub(super) const TAG: u64 = 0x7461_6700;
+
+/// The descriptor of a chain that starts at `head`, of which nothing is promised but the sizes.
+pub(super) fn promise<T, const B: usize>(head: Option<PhysAddr>) -> Descriptor {
+    Descriptor {
+        magic: Descriptor::MAGIC,
+        version: Descriptor::VERSION,
+        flags: 0,
+        entry_size: u32::try_from(size_of::<T>()).unwrap(),
+        block_size: u32::try_from(B).unwrap(),
+        head: PhysAddr::to_wire(head),
+        entries: 0,
+        tag: TAG,
+    }
+}
 
 /// Compares two iterators step by step, and to their ends.
 pub(super) fn read<I, J>(mut ours: I, mut lists: J, steps: &[Step], finish: Finish, capacity: usize)
@@ -95,8 +114,22 @@ pub(super) fn walk<T: Sample, O: Origin, const B: usize>(
     assert_eq!((cursor.position(), cursor.prev()), (0, None));
 }
 
+/// What the descriptor of a set promises of its chain while the set is in use.
+pub(super) trait Promising: Origin {
+    const PROMISED: DescriptorFlags;
+}
+
+impl Promising for Outgoing {
+    const PROMISED: DescriptorFlags =
+        DescriptorFlags::DENSE.union(DescriptorFlags::NO_EMPTY_BLOCKS);
+}
+
+impl Promising for Incoming {
+    const PROMISED: DescriptorFlags = DescriptorFlags::empty();
+}
+
 /// Compares everything that can be read from a set.
-pub(super) fn check<T: Sample, O: Origin, const B: usize>(
+pub(super) fn check<T: Sample, O: Promising, const B: usize>(
     set: &BlockSet<T, &Mock, O, B>,
     model: &Model<T>,
 ) {
@@ -105,10 +138,24 @@ pub(super) fn check<T: Sample, O: Origin, const B: usize>(
     assert_eq!((set.len(), set.is_empty()), (len, len == 0));
     assert_eq!(set.block_count(), model.counts.len());
     assert_eq!(set.capacity(), model.counts.len() * model.capacity);
-    assert_eq!(set.head().is_some(), !model.counts.is_empty());
+    assert_eq!(set.first_block().is_some(), !model.counts.is_empty());
+    assert_eq!(set.head(), set.first_block().filter(|_| len > 0));
+    assert_eq!((set.first(), set.last()), (model.entries.first(), model.entries.last()));
     assert!(set.iter().eq(&model.entries));
     assert!(set.blocks().eq(model.blocks()));
     assert!(set.blocks().rev().eq(model.blocks().into_iter().rev()));
+
+    let addrs: Vec<_> = set.block_addrs().collect();
+    assert_eq!((addrs.len(), addrs.first().copied()), (model.counts.len(), set.first_block()));
+    assert!(set.block_addrs().rev().eq(addrs.iter().rev().copied()));
+    let mut firsts = 0;
+    for (addr, count) in addrs.iter().zip(&model.counts).filter(|(_, count)| **count > 0) {
+        assert_eq!(set.phys_addr(firsts), addr.checked_add(u64::try_from(HEADER_SIZE).unwrap()));
+        firsts += count;
+    }
+    let flags = O::PROMISED.bits();
+    let promised = Descriptor { flags, ..promise::<T, B>(set.first_block()) };
+    assert_eq!(set.descriptor(TAG), promised);
 
     let starts = model.counts.iter().scan(0, |start, count| {
         *start += count;
@@ -117,6 +164,8 @@ pub(super) fn check<T: Sample, O: Origin, const B: usize>(
     let edges = starts.flat_map(|start: usize| [start.saturating_sub(1), start, start + 1]);
     for index in edges.chain([0, 1, usize::MAX]) {
         assert_eq!(set.get(index), model.entries.get(index));
+        let ptr = set.entry_ptr(index).map(|ptr| ptr.as_ptr().cast_const());
+        assert_eq!(ptr, set.get(index).map(core::ptr::from_ref));
         let offset = model.slot(index).map(|slot| HEADER_SIZE + slot * size_of::<T>());
         let addr = set.phys_addr(index).map(PhysAddr::get);
         let size = u64::try_from(B).unwrap();
@@ -125,12 +174,13 @@ pub(super) fn check<T: Sample, O: Origin, const B: usize>(
 }
 
 /// Follows the chain from `head` in memory, and compares every byte of it. Slots that were in use
-/// once are zero; the bytes behind them are `rest`.
+/// once are zero; the bytes behind them are `rest`. The last block links to `end`.
 pub(super) fn check_bytes<T: Sample, const B: usize>(
     mem: &mut Mock,
     head: Option<PhysAddr>,
     model: &Model<T>,
     rest: u8,
+    end: u64,
 ) {
     assert_eq!(model.used.len(), model.counts.len());
     let mut next = PhysAddr::to_wire(head);
@@ -147,5 +197,5 @@ pub(super) fn check_bytes<T: Sample, const B: usize>(
         assert_eq!(usize::try_from(word(8)).unwrap(), entries.len());
         next = word(0);
     }
-    assert_eq!(next, 0, "the chain ends with the last block");
+    assert_eq!(next, end, "the link of the last block");
 }

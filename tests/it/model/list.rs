@@ -71,6 +71,21 @@ impl<T: Sample> Model<T> {
         self.entries.pop()
     }
 
+    pub(super) fn swap_remove(&mut self, index: usize) -> Option<T> {
+        let last = self.entries.len().checked_sub(1).filter(|&last| index <= last)?;
+        self.entries.swap(index, last);
+        self.pop()
+    }
+
+    /// Removes entries from a set without gaps.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
+        self.entries.retain(keep);
+        for (block, count) in self.counts.iter_mut().enumerate() {
+            let behind = self.entries.len().saturating_sub(block * self.capacity);
+            *count = behind.min(self.capacity);
+        }
+    }
+
     pub(super) fn truncate(&mut self, len: usize) {
         while self.entries.len() > len {
             self.pop();

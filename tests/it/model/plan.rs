@@ -36,11 +36,13 @@ pub(super) fn at() -> impl Strategy<Value = At> + Clone {
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Pop,
+    SwapRemove(At),
     Truncate(At),
     Clear,
     Shrink(At),
     Destroy,
     One(At),
+    Last,
     All,
     Blocks { back: bool },
     Read(Vec<Step>, Finish),
@@ -51,11 +53,13 @@ pub(super) fn change() -> impl Strategy<Value = Change> + Clone {
     let steps = || vec(step(), 0..8);
     prop_oneof![
         4 => Just(Change::Pop),
+        4 => at().prop_map(Change::SwapRemove),
         4 => at().prop_map(Change::Truncate),
         1 => Just(Change::Clear),
         2 => at().prop_map(Change::Shrink),
         1 => Just(Change::Destroy),
         2 => at().prop_map(Change::One),
+        1 => Just(Change::Last),
         1 => Just(Change::All),
         1 => any::<bool>().prop_map(|back| Change::Blocks { back }),
         6 => (steps(), finish()).prop_map(|(steps, finish)| Change::Read(steps, finish)),
@@ -70,8 +74,15 @@ pub(super) enum Save {
     Change(Change),
     Push(usize),
     Extend(At),
+    /// Extends from an iterator, with no more than so many blocks to be had.
+    TryExtend(At, usize),
     Grow(At),
-    Publish,
+    /// Keeps entries whose number, divided by the first one, leaves less than the second one.
+    Retain(usize, usize),
+    /// Seals the set for a jump, which fails.
+    Seal,
+    /// Takes the set away, uses the one left in its place, and brings it back.
+    Take,
     Write(Vec<Write>),
 }
 
@@ -80,8 +91,11 @@ pub(super) fn save() -> impl Strategy<Value = Save> + Clone {
         6 => change().prop_map(Save::Change),
         3 => (0..5_usize).prop_map(Save::Push),
         3 => at().prop_map(Save::Extend),
+        3 => (at(), 0..4_usize).prop_map(|(at, blocks)| Save::TryExtend(at, blocks)),
         2 => at().prop_map(Save::Grow),
-        1 => Just(Save::Publish),
+        2 => (1..5_usize, 0..5_usize).prop_map(|(of, keep)| Save::Retain(of, keep)),
+        1 => Just(Save::Seal),
+        1 => Just(Save::Take),
         4 => vec(write(), 0..5).prop_map(Save::Write),
     ]
 }
@@ -93,7 +107,7 @@ pub(super) enum Write {
     Zeroed,
     Slice(At),
     Extend(At),
-    Prev,
+    Pop,
 }
 
 pub(super) fn write() -> impl Strategy<Value = Write> + Clone {
@@ -102,7 +116,7 @@ pub(super) fn write() -> impl Strategy<Value = Write> + Clone {
         Just(Write::Zeroed),
         at().prop_map(Write::Slice),
         at().prop_map(Write::Extend),
-        Just(Write::Prev),
+        Just(Write::Pop),
     ]
 }
 

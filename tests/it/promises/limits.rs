@@ -41,23 +41,41 @@ fn a_set_takes_as_many_blocks_as_there_may_be_and_not_one_more() {
         error.to_string(),
         format!("{} more blocks would exceed the limit of 10000", error.wanted)
     );
-    assert_eq!(set.writer().push(77), Err(77));
+    assert_eq!(set.writer().push(77).unwrap_err().entry, 77);
     assert_eq!(set.writer().push_zeroed(), None);
     let error = set.writer().extend_from_slice(&[1]).unwrap_err();
     assert!(matches!(error, CapacityError { wanted: 1, available: 0, .. }));
     assert_eq!(error.errno(), 28);
     let mut more = 0..3;
-    assert_eq!((set.writer().extend(&mut more), more), (0, 0..3));
+    assert_eq!((set.writer().extend(&mut more), &more), (0, &(0..3)));
+    let error = set.try_extend(&mut more).unwrap_err();
+    assert_eq!((error.entry, more), (0, 1..3));
+    check(&set, error.cause, 1, FULL);
     assert_eq!(mem.calls(), calls, "nothing was asked of the allocator");
+    set.audit().unwrap();
+
+    // All that can be done with fewer blocks can be done with all there may be.
+    assert_eq!((set.block_addrs().len(), set.last()), (MAX_BLOCKS, entries.last()));
+    let sealed = set.seal();
+    assert_eq!(sealed.descriptor(7).entries, u64::try_from(FULL).unwrap());
+    let mut set = sealed.unseal();
+    assert_eq!(set.swap_remove(0), Some(entries[0]));
+    set.retain(|&entry| entry != entries[7]);
+    set.audit().unwrap();
+    assert_eq!((set.len(), set.block_count()), (FULL - 2, MAX_BLOCKS));
+    assert_eq!((set.get(0), set.get(7)), (entries.last(), Some(&entries[8])));
+    set.truncate(0);
+    set.try_extend(entries.iter().copied()).unwrap();
     set.audit().unwrap();
 
     let head = set.into_head();
     mem.reboot();
-    let set = IncomingSet::<u64, _, 32>::restore_with(&mem, head, RestoreChecks::all()).unwrap();
+    let mut set =
+        IncomingSet::<u64, _, 32>::restore_with(&mem, head, RestoreChecks::all()).unwrap();
     assert_eq!(set.block_count(), MAX_BLOCKS);
     assert!(set.iter().eq(&entries));
     set.audit().unwrap();
-    drop(set);
+    set.destroy();
     mem.assert_clean();
 }
 
@@ -90,6 +108,8 @@ fn errors_have_the_numbers_that_c_knows() {
     assert_eq!(Set::new(&mem).push(1).unwrap_err().errno(), 12);
     assert_eq!(Set::new(&mem).grow(usize::MAX).unwrap_err().errno(), 28);
     assert_eq!(Set::new(&mem).writer().extend_from_slice(&[1]).unwrap_err().errno(), 28);
+    assert_eq!(Set::new(&mem).writer().push(1).unwrap_err().errno(), 28);
+    assert_eq!(Set::new(&mem).try_extend([1]).unwrap_err().errno(), 12);
     let nowhere = IncomingSet::<u64, _, 32>::restore(&mem, PhysAddr::new(32)).unwrap_err();
     assert_eq!(nowhere.errno(), 22);
     let descriptor = Set::new(&mem).descriptor(7);

@@ -208,10 +208,10 @@ fn what_is_left_over_is_not_clean() {
     assert!(panics(|| mem.assert_clean()), "a block is left to the next kernel");
     mem.reboot();
     assert!(panics(|| mem.assert_clean()), "the block is not claimed");
-    let set = IncomingSet::<u64, _, 32>::restore(&mem, head).unwrap();
+    let mut set = IncomingSet::<u64, _, 32>::restore(&mem, head).unwrap();
     assert!(panics(|| mem.assert_clean()), "the block is claimed");
     assert!(IncomingSet::<u64, _, 32>::restore(&mem, head).is_err());
-    drop(set);
+    set.destroy();
     mem.assert_clean();
 
     let set = {

@@ -3,7 +3,7 @@
 use core::fmt::{self, Debug, Write};
 
 use kho_block::mock::Mock;
-use kho_block::{AllocError, BlockSet, IncomingSet, PhysAddr, PushError};
+use kho_block::{AllocError, BlockSet, FullError, IncomingSet, PhysAddr, PushError};
 
 /// Its digits, in either base, are in no address and no count.
 const SECRET: u64 = 0x7777_7777_7777_7777;
@@ -28,7 +28,8 @@ fn no_entry_is_printed() {
     set.extend_from_slice(&[SECRET; 3]).unwrap();
     assert_eq!(
         debug(&set),
-        "BlockSet { head: Some(PhysAddr(0x100000000)), len: 3, capacity: 4, block_count: 2, .. }"
+        "BlockSet { first_block: Some(PhysAddr(0x100000000)), len: 3, capacity: 4, block_count: 2, .. \
+         }"
     );
     assert_eq!(debug(set.iter()), "Iter { remaining: 3, .. }");
     assert_eq!(debug(set.iter_mut()), "IterMut { remaining: 3, .. }");
@@ -39,8 +40,13 @@ fn no_entry_is_printed() {
     assert_eq!(debug(set.writer()), "Writer { available: 1, .. }");
     assert_no_secret(&set.dump().to_string());
 
+    assert_eq!(debug(set.block_addrs()), "[PhysAddr(0x100000000), PhysAddr(0x100000020)]");
+
     mem_full(&mem, &mut set);
-    let head = set.into_head();
+    let sealed = set.seal();
+    assert!(debug(&sealed).contains(&debug(&*sealed)));
+    debug(sealed.descriptor(7));
+    let head = sealed.leave();
     mem.reboot();
     let set = IncomingSet::<u64, _, 32>::restore(&mem, head).unwrap();
     debug(&set);
@@ -54,6 +60,9 @@ fn mem_full(mem: &Mock, set: &mut BlockSet<u64, &Mock, kho_block::Outgoing, 32>)
     set.push(SECRET).unwrap();
     let error = set.push(SECRET).unwrap_err();
     assert_eq!(error.entry, SECRET);
+    let full = set.writer().push(SECRET).unwrap_err();
+    assert_eq!((full.entry, debug(full)), (SECRET, "FullError { .. }".to_owned()));
+    assert_eq!(full.to_string(), "every block is full");
     let cause = "GrowError { kind: OutOfMemory, wanted: 1, obtained: 0 }";
     assert_eq!(debug(error), format!("PushError {{ cause: {cause}, .. }}"));
     assert_eq!(error.to_string(), "out of memory: wanted 1 more blocks, obtained 0");
@@ -127,4 +136,6 @@ fn an_error_with_an_entry_is_an_error_all_the_same() {
     fn is_error<E: core::error::Error>() {}
     is_error::<PushError<u64>>();
     is_error::<PushError<[u64; 8]>>();
+    is_error::<FullError<u64>>();
+    is_error::<FullError<[u64; 8]>>();
 }

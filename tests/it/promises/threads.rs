@@ -1,17 +1,49 @@
 //! What may cross threads, and does.
 
-use std::sync::Arc;
+use core::cell::Cell;
+use core::marker::PhantomData;
+use std::sync::{Arc, MutexGuard};
 use std::thread;
 
 use kho_block::mock::Mock;
+use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{
-    AllocError, BlockHeader, BlockSet, Blocks, BlocksMut, CapacityError, Cursor, Descriptor,
-    DescriptorError, GrowError, Incoming, IncomingSet, Iter, IterMut, Outgoing, PhysAddr,
-    PushError, RestoreChecks, RestoreError, RestoreFromError, SharedBlockSet, Writer,
+    AllocError, BlockAddrs, BlockHeader, BlockSet, Blocks, BlocksMut, CapacityError, ChainLayout,
+    Cursor, Descriptor, DescriptorError, FullError, GrowError, Incoming, IncomingSet, Iter,
+    IterMut, Outgoing, PhysAddr, PushError, RestoreChecks, RestoreError, RestoreFromError, Sealed,
+    SharedBlockSet, Writer,
 };
+
+use crate::faults::crooked::Crooked;
 
 fn is_send<T: Send>() {}
 fn is_sync<T: Sync>() {}
+
+/// Asked for a type's [`SENDS`](Self::SENDS) or `SYNCS`, the compiler takes the constant of `Ask`
+/// itself where its bound holds, and otherwise that of [`No`].
+struct Ask<T>(PhantomData<T>);
+
+trait No {
+    const SENDS: bool = false;
+    const SYNCS: bool = false;
+}
+
+impl<T> No for Ask<T> {}
+
+impl<T: Send> Ask<T> {
+    const SENDS: bool = true;
+}
+
+impl<T: Sync> Ask<T> {
+    const SYNCS: bool = true;
+}
+
+/// Whether a type may be sent to another thread, and whether it may be shared with one.
+macro_rules! crosses {
+    ($ty:ty) => {
+        (Ask::<$ty>::SENDS, Ask::<$ty>::SYNCS)
+    };
+}
 
 /// Asks both of each type.
 macro_rules! are_send_and_sync {
@@ -19,6 +51,25 @@ macro_rules! are_send_and_sync {
         is_send::<$ty>();
         is_sync::<$ty>();
     )+};
+}
+
+/// Entries that cross threads as a second type does.
+macro_rules! marked {
+    ($($(#[$doc:meta])* $name:ident as $mark:ty;)+) => {$(
+        $(#[$doc])*
+        #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+        #[repr(C)]
+        struct $name(u64, PhantomData<$mark>);
+    )+};
+}
+
+marked! {
+    /// Stays on its thread.
+    Stays as *const u8;
+    /// Goes, but is not shared.
+    Goes as Cell<u8>;
+    /// Is shared, but does not go.
+    IsShared as MutexGuard<'static, u8>;
 }
 
 #[test]
@@ -36,7 +87,11 @@ fn every_public_type_crosses_threads() {
         Cursor<'_, u64, 32>,
         Writer<'_, u64, 32>,
         AllocError,
+        BlockAddrs<'_>,
         BlockHeader,
+        ChainLayout,
+        FullError<u64>,
+        Sealed<BlockSet<u64, Mock>>,
         CapacityError,
         Descriptor,
         DescriptorError,
@@ -48,6 +103,56 @@ fn every_public_type_crosses_threads() {
         RestoreError,
         RestoreFromError,
     );
+}
+
+#[test]
+fn a_set_crosses_threads_as_its_entries_do_and_its_allocator() {
+    assert_eq!(crosses!(Stays), (false, false));
+    assert_eq!(crosses!(Goes), (true, false));
+    assert_eq!(crosses!(IsShared), (false, true));
+
+    assert_eq!(crosses!(BlockSet<u64, Mock>), (true, true));
+    assert_eq!(crosses!(BlockSet<Stays, Mock>), (false, false));
+    assert_eq!(crosses!(BlockSet<Goes, Mock>), (true, false));
+    assert_eq!(crosses!(BlockSet<IsShared, Mock>), (false, true));
+    assert_eq!(crosses!(IncomingSet<Stays, Mock>), (false, false));
+    assert_eq!(crosses!(IncomingSet<Goes, Mock>), (true, false));
+    assert_eq!(crosses!(IncomingSet<IsShared, Mock>), (false, true));
+    assert_eq!(crosses!(Sealed<BlockSet<u64, Mock>>), (true, true));
+    assert_eq!(crosses!(Sealed<BlockSet<Stays, Mock>>), (false, false));
+    assert_eq!(crosses!(Sealed<BlockSet<Goes, Mock>>), (true, false));
+    assert_eq!(crosses!(Sealed<BlockSet<IsShared, Mock>>), (false, true));
+
+    // An allocator that stays on its thread.
+    assert_eq!(crosses!(BlockSet<u64, Crooked<'_>>), (false, false));
+    assert_eq!(crosses!(IncomingSet<u64, Crooked<'_>>), (false, false));
+    assert_eq!(crosses!(Sealed<BlockSet<u64, Crooked<'_>>>), (false, false));
+    // Addresses are numbers, whatever is there.
+    assert_eq!(crosses!(BlockAddrs<'_>), (true, true));
+}
+
+#[test]
+fn what_borrows_from_a_set_crosses_threads_as_a_slice_does() {
+    // As `&[T]`, which goes where its entries are shared.
+    assert_eq!(crosses!(Iter<'_, Stays, 32>), (false, false));
+    assert_eq!(crosses!(Iter<'_, Goes, 32>), (false, false));
+    assert_eq!(crosses!(Iter<'_, IsShared, 32>), (true, true));
+    assert_eq!(crosses!(Blocks<'_, Stays, 32>), (false, false));
+    assert_eq!(crosses!(Blocks<'_, Goes, 32>), (false, false));
+    assert_eq!(crosses!(Blocks<'_, IsShared, 32>), (true, true));
+    assert_eq!(crosses!(Cursor<'_, Stays, 32>), (false, false));
+    assert_eq!(crosses!(Cursor<'_, Goes, 32>), (false, false));
+    assert_eq!(crosses!(Cursor<'_, IsShared, 32>), (true, true));
+    // As `&mut [T]`, which goes where its entries do.
+    assert_eq!(crosses!(IterMut<'_, Stays, 32>), (false, false));
+    assert_eq!(crosses!(IterMut<'_, Goes, 32>), (true, false));
+    assert_eq!(crosses!(IterMut<'_, IsShared, 32>), (false, true));
+    assert_eq!(crosses!(BlocksMut<'_, Stays, 32>), (false, false));
+    assert_eq!(crosses!(BlocksMut<'_, Goes, 32>), (true, false));
+    assert_eq!(crosses!(BlocksMut<'_, IsShared, 32>), (false, true));
+    assert_eq!(crosses!(Writer<'_, Stays, 32>), (false, false));
+    assert_eq!(crosses!(Writer<'_, Goes, 32>), (true, false));
+    assert_eq!(crosses!(Writer<'_, IsShared, 32>), (false, true));
 }
 
 #[test]
@@ -127,6 +232,6 @@ fn threads_that_claim_one_chain_cannot_both_have_it() {
     // Whoever claims the first block meets nobody behind it.
     assert_eq!(won.len(), 1);
     assert!(won[0].iter().eq(&[7; 64]));
-    drop(won);
+    won.into_iter().for_each(|mut set| set.destroy());
     mem.assert_clean();
 }

@@ -19,6 +19,7 @@ unsafe extern "C" {
 }
 
 /// The kernel's preserved memory.
+#[derive(Clone, Default)]
 pub struct Kernel;
 
 // SAFETY: the foreign functions pay every duty, and are never linked to anything.

@@ -154,6 +154,7 @@ fn save_and_restore(report: &mut Report) {
             restored = Some(set);
             total
         });
+        restored.iter_mut().for_each(IncomingSet::destroy);
         spent
     });
     enter_c!(contest, pools, save_and_restore_c(source));

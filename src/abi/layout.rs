@@ -1,0 +1,67 @@
+//! The two numbers that a chain is made of.
+
+#![forbid(unsafe_code)]
+
+use crate::abi::sizes::{MIN_BLOCK_SIZE, entries_per_block};
+
+/// Bytes of an entry and of a block: all that must be known of a chain to walk it.
+///
+/// Both are checked: a block is a power of two of at least [`MIN_BLOCK_SIZE`] bytes and has room for
+/// an entry. [`BlockSet::LAYOUT`](crate::BlockSet::LAYOUT) is that of a set.
+///
+/// # Examples
+///
+/// ```
+/// use kho_block::ChainLayout;
+///
+/// let files = ChainLayout::new(64, 8192).unwrap();
+/// assert_eq!((files.entry_size(), files.block_size(), files.capacity()), (64, 8192, 127));
+/// assert_eq!(ChainLayout::new(64, 5000), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChainLayout {
+    entry_size: usize,
+    block_size: usize,
+}
+
+impl ChainLayout {
+    /// The layout of entries of `entry_size` bytes in blocks of `block_size` bytes; `None` if there
+    /// is no such chain.
+    ///
+    /// ```
+    /// # use kho_block::ChainLayout;
+    /// assert!(ChainLayout::new(16, 32).is_some());
+    /// assert!(ChainLayout::new(0, 32).is_none(), "an entry is not empty");
+    /// assert!(ChainLayout::new(17, 32).is_none(), "an entry fits beside the header");
+    /// assert!(ChainLayout::new(8, 16).is_none(), "a block has at least 32 bytes");
+    /// assert!(ChainLayout::new(8, 48).is_none(), "a block is a power of two");
+    /// ```
+    #[must_use]
+    pub const fn new(entry_size: usize, block_size: usize) -> Option<Self> {
+        let sound = block_size.is_power_of_two()
+            && block_size >= MIN_BLOCK_SIZE
+            && entries_per_block(block_size, entry_size) > 0;
+        if sound { Some(Self { entry_size, block_size }) } else { None }
+    }
+
+    /// Bytes of an entry.
+    #[must_use]
+    #[inline]
+    pub const fn entry_size(self) -> usize {
+        self.entry_size
+    }
+
+    /// Bytes of a block.
+    #[must_use]
+    #[inline]
+    pub const fn block_size(self) -> usize {
+        self.block_size
+    }
+
+    /// Entries that fit into a block: one at least.
+    #[must_use]
+    #[inline]
+    pub const fn capacity(self) -> usize {
+        entries_per_block(self.block_size, self.entry_size)
+    }
+}

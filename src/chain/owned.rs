@@ -1,0 +1,262 @@
+//! A chain that belongs to a set: its blocks, the allocator they came from, and what becomes of them.
+//!
+//! All here is written once for each allocator: it knows no type of record, and no origin.
+//!
+//! Unsafe is open here to take over lent blocks and to give them back.
+
+#![expect(unsafe_code, reason = "takes over lent blocks and gives them back to the allocator")]
+
+use core::ptr::NonNull;
+
+use crate::abi::addr::PhysAddr;
+use crate::abi::layout::ChainLayout;
+use crate::abi::sizes::{MAX_BLOCKS, to_wire};
+use crate::chain::block::{RawBlock, bytes_of};
+use crate::chain::index::Index;
+use crate::error::grow::{GrowError, GrowErrorKind};
+use crate::memory::allocator::{PreservedAllocator, PreservedBlock};
+
+/// What becomes of the blocks when nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// They are freed: this kernel allocated them, and no one else has them.
+    Free,
+    /// The claims on them are given back: they came from the previous kernel.
+    Unclaim,
+    /// They stay as they are, preserved: the next kernel has them.
+    Leave,
+}
+
+/// The strictest alignment that a block's pointer must have: that of a page.
+const PAGE_SIZE: usize = 4096;
+
+/// The blocks of one set, and the duty to give them back.
+///
+/// # Invariants
+///
+/// 1. Each block of the index was lent by `alloc`, for the index's block size: by `restore` if
+///    `fate` is [`Fate::Unclaim`], otherwise by `alloc_preserve`. Only this folder adds, removes or
+///    reorders blocks.
+pub(crate) struct Chain<A: PreservedAllocator> {
+    alloc: A,
+    fate: Fate,
+    pub(crate) index: Index,
+}
+
+impl<A: PreservedAllocator> Chain<A> {
+    pub(crate) const fn new(alloc: A, fate: Fate, layout: ChainLayout) -> Self {
+        // INVARIANT: 1. there are no blocks.
+        Self { alloc, fate, index: Index::new(layout) }
+    }
+
+    #[inline]
+    pub(crate) fn alloc(&self) -> &A {
+        &self.alloc
+    }
+
+    #[inline]
+    pub(crate) fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    /// Leaves the blocks, which are this kernel's, to the next one from here on.
+    pub(crate) fn leave(&mut self) {
+        // INVARIANT: 1. lent by `alloc_preserve`, as the caller says.
+        self.fate = Fate::Leave;
+    }
+
+    /// Takes back what [`leave`](Self::leave) did: `fate` is what it was before.
+    pub(crate) fn take_back(&mut self, fate: Fate) {
+        // INVARIANT: 1. as it was.
+        self.fate = fate;
+    }
+
+    /// Adds blocks until there is room for `count` entries in all. On an error the chain is as it
+    /// was.
+    ///
+    /// # Errors
+    ///
+    /// What stood in the way, and how far it came.
+    pub(crate) fn grow(&mut self, count: usize) -> Result<(), GrowError> {
+        let before = self.index.blocks().len();
+        // Rounded up with one division; `div_ceil` takes a remainder too.
+        let capacity = self.index.layout().capacity();
+        let last = count.checked_sub(1).and_then(|last| last.checked_div(capacity));
+        let blocks = last.map_or(0, |block| block.saturating_add(1));
+        let wanted = blocks.saturating_sub(before);
+        if wanted == 0 {
+            return Ok(());
+        }
+        let refuse = |kind, obtained| Err(GrowError { kind, wanted, obtained });
+        if blocks > MAX_BLOCKS {
+            return refuse(GrowErrorKind::TooManyBlocks, 0);
+        }
+        if self.index.reserve(wanted).is_err() {
+            return refuse(GrowErrorKind::OutOfMemory, 0);
+        }
+        for obtained in 0..wanted {
+            if let Err(kind) = self.append() {
+                self.keep(before);
+                return refuse(kind, obtained);
+            }
+        }
+        Ok(())
+    }
+
+    /// Allocates a block as the last spare one. The index has room for it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no block, or it is not aligned; nothing has changed then.
+    fn append(&mut self) -> Result<(), GrowErrorKind> {
+        let size = self.index.layout().block_size();
+        let lent = self.alloc.alloc_preserve(size);
+        let PreservedBlock { ptr, addr } = lent.map_err(|_| GrowErrorKind::OutOfMemory)?;
+        // SAFETY: 1. `alloc_preserve` lent it just now. 2. `ptr` is only looked at from here on.
+        let block = unsafe { RawBlock::from_lent(ptr) };
+        if !addr.is_aligned_to(to_wire(size)) || !is_aligned(ptr, size) {
+            self.free(block);
+            return Err(GrowErrorKind::Misaligned { addr });
+        }
+        // SAFETY: it has `size` bytes and lies at `addr`, by the allocator's word.
+        unsafe { self.index.append(block, addr) }.map_err(|block| {
+            self.free(block);
+            GrowErrorKind::OutOfMemory
+        })
+    }
+
+    /// Frees all blocks but the first `len`. They are unlinked before the first of them is freed,
+    /// and the head is freed last: whoever still names it finds an empty chain until then.
+    pub(crate) fn keep(&mut self, len: usize) {
+        self.index.cut(len);
+        while self.index.blocks().len() > len {
+            // INVARIANT: 1 holds of fewer blocks.
+            let Some(block) = self.index.pop() else { break };
+            self.free(block);
+        }
+    }
+
+    /// Claims the block at `addr`; `None` if the allocator has none there.
+    #[inline]
+    pub(crate) fn claim(&self, addr: PhysAddr) -> Option<RawBlock> {
+        let ptr = self.alloc.restore(addr, self.index.layout().block_size())?;
+        // SAFETY: 1. `restore` lent it just now. 2. `ptr` is not used again.
+        Some(unsafe { RawBlock::from_lent(ptr) })
+    }
+
+    /// Takes a block from [`claim`](Self::claim), of `addr`, as the next one of the chain, with
+    /// `count` entries behind `before` others. The block before it links to it.
+    ///
+    /// # Errors
+    ///
+    /// The block, if the heap has no room for it.
+    #[inline]
+    pub(crate) fn follow(
+        &mut self,
+        block: RawBlock,
+        addr: PhysAddr,
+        before: usize,
+        count: usize,
+    ) -> Result<(), RawBlock> {
+        // SAFETY: it has the block size and lies at `addr`, by the allocator's word.
+        unsafe { self.index.follow(block, addr, [before, count]) }
+    }
+
+    /// The bytes of a block from [`claim`](Self::claim) behind its first `count` slots.
+    pub(crate) fn unused<'b>(&self, block: &'b RawBlock, count: usize) -> &'b [u8] {
+        let layout = self.index.layout();
+        // SAFETY: 1. `claim` asked for that size. 2. a claimed block is the holder's alone, who
+        // lends it here.
+        let bytes = unsafe { bytes_of(block, layout.block_size()) };
+        bytes.get(count.saturating_mul(layout.entry_size())..).unwrap_or_default()
+    }
+
+    /// Gives every claim back, the last one first.
+    pub(crate) fn release(&mut self) {
+        // INVARIANT: 1 holds of fewer blocks.
+        while let Some(block) = self.index.pop() {
+            self.unclaim(block);
+        }
+    }
+
+    /// Frees a block of the chain.
+    #[inline]
+    fn free(&self, block: RawBlock) {
+        let (ptr, size) = (block.base(), self.index.layout().block_size());
+        if self.fate == Fate::Unclaim {
+            // SAFETY: 1. by invariant 1. 2. `block` is consumed here, and its only one.
+            unsafe { self.alloc.restore_free(ptr, size) }
+        } else {
+            // SAFETY: 1. by invariant 1. 2. `block` is consumed here, and its only one.
+            unsafe { self.alloc.unpreserve_free(ptr, size) }
+        }
+    }
+
+    /// Gives a claim back.
+    // Out of line: only what fails or gives up comes here.
+    #[inline(never)]
+    pub(crate) fn unclaim(&self, block: RawBlock) {
+        let size = self.index.layout().block_size();
+        // SAFETY: 1. a chain that claims has claimed all its blocks. 2. `block` is consumed here,
+        // and its only one.
+        unsafe { self.alloc.unrestore(block.base(), size) }
+    }
+}
+
+/// Whether a block's pointer is aligned as the allocator's contract has it.
+#[inline]
+pub(crate) fn is_aligned(ptr: NonNull<u8>, size: usize) -> bool {
+    ptr.addr().get().checked_rem(size.min(PAGE_SIZE)) == Some(0)
+}
+
+impl<A: PreservedAllocator> Drop for Chain<A> {
+    fn drop(&mut self) {
+        match self.fate {
+            Fate::Free => self.keep(0),
+            Fate::Unclaim => self.release(),
+            Fate::Leave => {}
+        }
+    }
+}
+
+#[cfg(all(test, feature = "mock"))]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use super::*;
+    use crate::memory::mock::Mock;
+
+    fn chain(mem: &Mock, fate: Fate) -> Chain<&Mock> {
+        Chain::new(mem, fate, ChainLayout::new(8, 32).unwrap())
+    }
+
+    #[test]
+    fn a_block_that_the_index_has_no_room_for_is_freed() {
+        let mem = Mock::new();
+        let mut chain = chain(&mem, Fate::Free);
+        assert_eq!(chain.append(), Err(GrowErrorKind::OutOfMemory));
+        assert_eq!((chain.index.ends.first, mem.live(), mem.calls().unpreserve_free), (None, 0, 1));
+
+        chain.index.reserve(1).unwrap();
+        assert_eq!(chain.append(), Ok(()));
+        assert_eq!((chain.index.ends.first.is_some(), mem.live()), (true, 1));
+        drop(chain);
+        mem.assert_clean();
+    }
+
+    #[test]
+    fn a_claim_that_the_index_has_no_room_for_is_handed_back() {
+        let mut mem = Mock::new();
+        mem.leave(0x1000, &[0; 32]);
+        let addr = PhysAddr::new(0x1000).unwrap();
+        let mut chain = chain(&mem, Fate::Unclaim);
+        let block = chain.claim(addr).unwrap();
+        let block = chain.follow(block, addr, 0, 0).err().unwrap();
+        assert_eq!((chain.index.ends.first, mem.live()), (None, 1));
+
+        chain.index.reserve(1).unwrap();
+        assert!(chain.follow(block, addr, 0, 0).is_ok());
+        assert_eq!((chain.index.ends.first, mem.live()), (Some(addr), 1));
+        drop(chain);
+        assert_eq!((mem.live(), mem.unclaimed()), (0, 1), "the claim is given back");
+    }
+}

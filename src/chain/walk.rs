@@ -1,0 +1,165 @@
+//! Taking a chain over from the previous kernel: the walk that trusts no byte of it.
+
+#![forbid(unsafe_code)]
+
+use crate::abi::addr::PhysAddr;
+use crate::abi::checks::RestoreChecks;
+use crate::abi::layout::ChainLayout;
+use crate::abi::sizes::{BlockHeader, MAX_BLOCKS, to_wire};
+use crate::chain::block::RawBlock;
+use crate::chain::owned::{Chain, is_aligned};
+use crate::error::restore::{RestoreError, RestoreErrorKind};
+use crate::memory::allocator::PreservedAllocator;
+
+/// What a header must be to be believed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judge {
+    pub(crate) layout: ChainLayout,
+    pub(crate) checks: RestoreChecks,
+    /// Whether a first block without entries or a link passes whatever is checked: it is what a set
+    /// without entries leaves behind its descriptor.
+    pub(crate) empty_is_fine: bool,
+}
+
+impl Judge {
+    /// Whether a block may lie at `addr`, as number `block` of its chain.
+    ///
+    /// # Errors
+    ///
+    /// What forbids it.
+    #[inline]
+    fn addr(&self, block: usize, addr: PhysAddr) -> Result<(), RestoreErrorKind> {
+        if block >= MAX_BLOCKS {
+            return Err(RestoreErrorKind::TooManyBlocks);
+        }
+        if !addr.is_aligned_to(to_wire(self.layout.block_size())) {
+            return Err(RestoreErrorKind::Misaligned);
+        }
+        Ok(())
+    }
+
+    /// How many entries the header of block number `block` counts, of `capacity` that fit.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    #[inline]
+    fn count(
+        &self,
+        block: usize,
+        header: BlockHeader,
+        capacity: usize,
+    ) -> Result<usize, RestoreErrorKind> {
+        let BlockHeader { next, count } = header;
+        let Some(count) = usize::try_from(count).ok().filter(|&count| count <= capacity) else {
+            return Err(RestoreErrorKind::CountTooLarge { count, capacity });
+        };
+        if self.checks.contains(RestoreChecks::NO_EMPTY_BLOCKS)
+            && count == 0
+            && !(self.empty_is_fine && block == 0 && next == 0)
+        {
+            return Err(RestoreErrorKind::Empty);
+        }
+        if self.checks.contains(RestoreChecks::DENSE) && count < capacity && next != 0 {
+            return Err(RestoreErrorKind::NotFull { count, capacity });
+        }
+        Ok(count)
+    }
+
+    /// Whether the bytes behind the last entry, at the end of a block, are as they should be.
+    ///
+    /// # Errors
+    ///
+    /// The first one that is not.
+    fn tail(&self, bytes: &[u8]) -> Result<(), RestoreErrorKind> {
+        match bytes.iter().position(|&byte| byte != 0) {
+            Some(dirty) => {
+                let start = self.layout.block_size().saturating_sub(bytes.len());
+                Err(RestoreErrorKind::DirtyTail { offset: start.saturating_add(dirty) })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl<A: PreservedAllocator> Chain<A> {
+    /// Claims and checks every block from `head` on, for a chain that has none yet.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first block that is, whose claim was given back. The chain has the
+    /// blocks before it.
+    pub(crate) fn walk(
+        &mut self,
+        head: Option<PhysAddr>,
+        checks: RestoreChecks,
+        empty_is_fine: bool,
+    ) -> Result<(), RestoreError> {
+        let layout = self.index.layout();
+        let judge = Judge { layout, checks, empty_is_fine };
+        let capacity = layout.capacity();
+        let (mut block, mut before) = (0_usize, 0_usize);
+        let mut link = head;
+        while let Some(addr) = link {
+            let refused = |kind| RestoreError { kind, block, addr };
+            judge.addr(block, addr).map_err(refused)?;
+            if self.index.reserve(1).is_err() {
+                return Err(refused(RestoreErrorKind::OutOfMemory));
+            }
+            let Some(claimed) = self.claim(addr) else {
+                return Err(refused(self.why_unclaimed(addr)));
+            };
+            let (next, count) = match self.judge(&judge, block, &claimed, capacity) {
+                Ok(sound) => sound,
+                Err(kind) => {
+                    self.unclaim(claimed);
+                    return Err(refused(kind));
+                }
+            };
+            if let Err(claimed) = self.follow(claimed, addr, before, count) {
+                self.unclaim(claimed);
+                return Err(refused(RestoreErrorKind::OutOfMemory));
+            }
+            link = next;
+            block = block.saturating_add(1);
+            before = before.saturating_add(count);
+        }
+        Ok(())
+    }
+
+    /// The link and the count of a block that was claimed as number `number`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    #[inline]
+    fn judge(
+        &self,
+        judge: &Judge,
+        number: usize,
+        claimed: &RawBlock,
+        capacity: usize,
+    ) -> Result<(Option<PhysAddr>, usize), RestoreErrorKind> {
+        if !is_aligned(claimed.base(), judge.layout.block_size()) {
+            return Err(RestoreErrorKind::MisalignedPointer);
+        }
+        let header = claimed.header().read();
+        let count = judge.count(number, header, capacity)?;
+        if judge.checks.contains(RestoreChecks::ZERO_TAIL) {
+            judge.tail(self.unused(claimed, count))?;
+        }
+        Ok((PhysAddr::new(header.next), count))
+    }
+
+    /// What is wrong with an address that the allocator refused.
+    fn why_unclaimed(&self, addr: PhysAddr) -> RestoreErrorKind {
+        let mut link = self.index.ends.first;
+        for (first, block) in self.index.blocks().iter().enumerate() {
+            if link == Some(addr) {
+                return RestoreErrorKind::Cycle { first };
+            }
+            link = block.header().next();
+        }
+        RestoreErrorKind::NotPreserved { block_size: self.index.layout().block_size() }
+    }
+}

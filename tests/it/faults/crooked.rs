@@ -1,0 +1,238 @@
+//! An allocator whose blocks are not where they should be: it is found out before it does harm.
+//!
+//! Unsafe is open here to implement such an allocator. All that it lends is memory of its own, twice
+//! as much as asked for, so that a crooked block is one that may be used all the same.
+
+#![expect(unsafe_code, reason = "implements `PreservedAllocator`, crookedly")]
+
+use core::cell::Cell;
+use core::ptr::NonNull;
+
+use kho_block::mock::{Calls, Mock};
+use kho_block::zerocopy::IntoBytes;
+use kho_block::{
+    AllocError, BlockHeader, GrowErrorKind, IncomingSet, OutgoingSet, PhysAddr, PreservedAllocator,
+    PreservedBlock, RestoreErrorKind,
+};
+
+/// What is crooked about a block, and by how many bytes: up to its size.
+#[derive(Clone, Copy, Debug)]
+enum Shift {
+    Addr(u64),
+    Ptr(usize),
+}
+use Shift::{Addr, Ptr};
+
+/// Lends blocks of a mock, the `until`th of them (and that alone) shifted. It stays on its thread.
+pub(crate) struct Crooked<'m> {
+    mem: &'m Mock,
+    until: Cell<usize>,
+    shift: Shift,
+    /// The pointer that was shifted, as the mock knows it.
+    shifted: Cell<Option<NonNull<u8>>>,
+}
+
+impl<'m> Crooked<'m> {
+    fn new(mem: &'m Mock, until: usize, shift: Shift) -> Self {
+        Self { mem, until: Cell::new(until), shift, shifted: Cell::new(None) }
+    }
+
+    /// The pointer to lend for one of the mock's; whether this is the block's turn to be crooked.
+    fn lend(&self, ptr: NonNull<u8>) -> (NonNull<u8>, bool) {
+        let crooked = self.until.get() == 0;
+        self.until.set(self.until.get().wrapping_sub(1));
+        match self.shift {
+            Ptr(shift) if crooked => {
+                self.shifted.set(Some(ptr));
+                (ptr.map_addr(|addr| addr.saturating_add(shift)), crooked)
+            }
+            _ => (ptr, crooked),
+        }
+    }
+
+    /// The mock's pointer for one that was lent.
+    fn own(&self, ptr: NonNull<u8>) -> NonNull<u8> {
+        let Ptr(shift) = self.shift else { return ptr };
+        let lent = |own: &NonNull<u8>| own.addr().checked_add(shift) == Some(ptr.addr());
+        self.shifted.get().filter(lent).unwrap_or(ptr)
+    }
+}
+
+// SAFETY: by duty. 1 and 2: the first `size` bytes of a block of the mock's of twice that size, or
+// as many from `shift` on. 3 is broken, which the contract has a set refuse before it uses the block.
+// 4 to 9: as the mock has it, in whose books each block is twice as large.
+unsafe impl PreservedAllocator for Crooked<'_> {
+    fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
+        let PreservedBlock { ptr, addr } = self.mem.alloc_preserve(2 * size)?;
+        let (ptr, crooked) = self.lend(ptr);
+        let addr = match self.shift {
+            Addr(shift) if crooked => addr.checked_add(shift).ok_or(AllocError)?,
+            _ => addr,
+        };
+        Ok(PreservedBlock { ptr, addr })
+    }
+
+    unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: 1 and 2. the block that was lent for `ptr`, by the caller's duties.
+        unsafe { self.mem.unpreserve_free(self.own(ptr), 2 * size) }
+    }
+
+    fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
+        Some(self.lend(self.mem.restore(addr, 2 * size)?).0)
+    }
+
+    unsafe fn unrestore(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: 1 and 2. the block that was lent for `ptr`, by the caller's duties.
+        unsafe { self.mem.unrestore(self.own(ptr), 2 * size) }
+    }
+
+    unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: 1 and 2. the block that was lent for `ptr`, by the caller's duties.
+        unsafe { self.mem.restore_free(self.own(ptr), 2 * size) }
+    }
+}
+
+/// Grows a set of `before` blocks to four, of which one is not aligned.
+fn refused<const B: usize>(shift: Shift, before: usize, crooked: usize) {
+    type Set<'m, const B: usize> = OutgoingSet<u64, Crooked<'m>, B>;
+    let capacity = Set::<B>::CAPACITY_PER_BLOCK;
+    let mem = Mock::new();
+    // The blocks lie at known addresses, two sizes apart.
+    let place = |block: usize| u64::try_from(B * 2 * (block + 8)).unwrap();
+    mem.place((0..4).map(place));
+    let mut set = Set::<B>::new(Crooked::new(&mem, crooked, shift));
+    let entries: Vec<u64> = (0..).take(before * capacity).collect();
+    set.extend_from_slice(&entries).unwrap();
+    let (first, live) = (set.first_block(), mem.live());
+    let calls = mem.calls();
+
+    let error = set.grow(4 * capacity).unwrap_err();
+
+    let shifted = if let Addr(shift) = shift { shift } else { 0 };
+    let addr = PhysAddr::new(place(crooked) + shifted).unwrap();
+    let message = format!("the allocator's block at {addr} is not aligned to its size");
+    assert_eq!(error.kind, GrowErrorKind::Misaligned { addr }, "{shift:?}");
+    assert_eq!((error.wanted, error.obtained), (4 - before, crooked - before), "{shift:?}");
+    assert_eq!((error.errno(), error.to_string()), (22, message));
+    // It is given back, and so is what was obtained before it.
+    let taken = crooked - before + 1;
+    let expected = Calls {
+        alloc_preserve: calls.alloc_preserve + taken,
+        unpreserve_free: calls.unpreserve_free + taken,
+        ..calls
+    };
+    assert_eq!((mem.calls(), mem.live()), (expected, live), "{shift:?}");
+    set.audit().unwrap();
+    assert_eq!((set.block_count(), set.first_block()), (before, first));
+    assert!(set.iter().eq(&entries));
+
+    // The next ones are straight.
+    set.grow(4 * capacity).unwrap();
+    set.audit().unwrap();
+    assert!(set.iter().eq(&entries));
+    drop(set);
+    mem.assert_clean();
+}
+
+#[test]
+fn a_block_that_is_not_aligned_is_given_back_and_so_are_those_before_it() {
+    for (before, crooked) in [(0, 0), (0, 1), (0, 3), (1, 1), (1, 3), (3, 3)] {
+        for shift in [Addr(1), Addr(8), Addr(16), Ptr(1), Ptr(8), Ptr(16)] {
+            refused::<32>(shift, before, crooked);
+        }
+        for shift in [Addr(16), Addr(32), Addr(2048), Ptr(16), Ptr(2048)] {
+            refused::<4096>(shift, before, crooked);
+        }
+        // A physical address is a multiple of the size, a pointer that of a page.
+        for shift in [Addr(16), Addr(4096), Ptr(16), Ptr(2048), Ptr(4096 + 2048)] {
+            refused::<8192>(shift, before, crooked);
+        }
+    }
+}
+
+#[test]
+fn a_push_that_meets_a_block_that_is_not_aligned_gives_its_entry_back() {
+    for shift in [Addr(16), Ptr(16)] {
+        let mem = Mock::new();
+        let mut set = OutgoingSet::<u64, _, 32>::new(Crooked::new(&mem, 1, shift));
+        let mut entries = 0..9;
+        let error = set.try_extend(&mut entries).unwrap_err();
+        assert_eq!((error.entry, error.errno(), mem.live()), (2, 22, 1));
+        assert_eq!(entries, 3..9);
+        assert!(matches!(error.cause.kind, GrowErrorKind::Misaligned { .. }));
+        set.push(error.entry).unwrap();
+        assert!(set.iter().eq(&[0, 1, 2]));
+    }
+}
+
+#[test]
+fn a_pointer_need_not_be_aligned_to_more_than_a_page() {
+    let mut mem = Mock::new();
+    let entries: Vec<u64> = (0..3000).collect();
+    let mut set = OutgoingSet::<u64, _>::new(Crooked::new(&mem, 1, Ptr(4096)));
+    set.extend_from_slice(&entries).unwrap();
+    set.audit().unwrap();
+    let second = set.entry_ptr(1022).unwrap().addr();
+    assert_eq!(second.get() % 8192, 4096 + 16);
+    assert!(set.iter().eq(&entries));
+    drop(set);
+    mem.assert_clean();
+
+    let mut bytes = vec![0xff; 2 * 8192];
+    bytes[4096..4096 + 24].copy_from_slice([0, 1, 7_u64].as_bytes());
+    mem.leave(0x1_0000, &bytes);
+    let crooked = Crooked::new(&mem, 0, Ptr(4096));
+    let set = IncomingSet::<u64, _>::restore(&crooked, PhysAddr::new(0x1_0000)).unwrap();
+    assert!(set.iter().eq(&[7]));
+    drop(set);
+    assert_eq!((mem.live(), mem.unclaimed(), mem.faults()), (0, 1, vec![]));
+}
+
+#[test]
+fn a_claim_whose_pointer_is_not_aligned_is_given_back_unread_and_so_are_those_before_it() {
+    const BLOCKS: usize = 4;
+    let addr = |block: usize| u64::try_from(0x8000 + 64 * block).unwrap();
+    for crooked in 0..BLOCKS {
+        for shift in [1, 8, 16, 24] {
+            let mut mem = Mock::new();
+            for block in 0..BLOCKS {
+                let next = if block + 1 < BLOCKS { addr(block + 1) } else { 0 };
+                // Behind the header and two entries lies what a crooked header would be.
+                let header = BlockHeader { next, count: 2 };
+                let garbage = [u64::MAX; 4];
+                let entries = [addr(block), addr(block)];
+                let bytes = [header.as_bytes(), entries.as_bytes(), garbage.as_bytes()].concat();
+                mem.leave(addr(block), &bytes);
+            }
+            let head = PhysAddr::new(addr(0));
+            let alloc = Crooked::new(&mem, crooked, Ptr(shift));
+
+            let error = IncomingSet::<u64, _, 32>::restore(&alloc, head).unwrap_err();
+            assert_eq!(error.kind, RestoreErrorKind::MisalignedPointer, "by {shift}");
+            assert_eq!((error.block, error.addr.get()), (crooked, addr(crooked)));
+            assert_eq!(error.errno(), 22);
+            let at = error.addr;
+            let message =
+                format!("block {crooked} at {at}: lent through a pointer that is not aligned");
+            assert_eq!(error.to_string(), message);
+            let claims = crooked + 1;
+            let calls = Calls { restore: claims, unrestore: claims, ..Calls::default() };
+            assert_eq!((mem.calls(), mem.unclaimed()), (calls, BLOCKS), "all are given back");
+
+            // What is before it can be salvaged.
+            let alloc = Crooked::new(&mem, crooked, Ptr(shift));
+            let (set, error) = IncomingSet::<u64, _, 32>::salvage(&alloc, head);
+            assert_eq!(error.unwrap().kind, RestoreErrorKind::MisalignedPointer);
+            assert!(set.iter().copied().eq((0..crooked).flat_map(|block| [addr(block); 2])));
+            assert_eq!((mem.live(), mem.unclaimed()), (crooked, BLOCKS - crooked));
+            drop(set);
+
+            // And all of it, from an allocator that is straight.
+            let alloc = Crooked::new(&mem, usize::MAX, Ptr(shift));
+            let mut set = IncomingSet::<u64, _, 32>::restore(&alloc, head).unwrap();
+            assert_eq!(set.len(), 2 * BLOCKS);
+            set.destroy();
+            mem.assert_clean();
+        }
+    }
+}
