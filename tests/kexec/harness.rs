@@ -131,9 +131,12 @@ fn found_out() -> Result<(), Failed> {
     let tree = scratch().join("swapped");
     let lines = copy(&here().join("src"), &tree.join("src"))?;
     copy(&here().join("tests/kexec"), &tree.join("tests/kexec"))?;
-    // The library's manifest, without the tests and benchmarks that it lists at its end.
+    // The library's manifest, without the packages around it and the tests and benchmarks that it
+    // lists at its end.
     let manifest = fs::read_to_string(here().join("Cargo.toml"))?;
-    put(&tree.join("Cargo.toml"), manifest.split("\n[[").next().unwrap_or_default())?;
+    let manifest = manifest.split("\n[[").next().unwrap_or_default();
+    let manifest: Vec<_> = manifest.lines().filter(|line| !line.starts_with("members =")).collect();
+    put(&tree.join("Cargo.toml"), &manifest.join("\n"))?;
     if lines != SWAPPED.len() {
         return Err(format!("{lines} lines of the header are known here, not all").into());
     }

@@ -1,7 +1,7 @@
 //! A server that replaces itself while its clients stay connected: a live update in user space.
 //!
 //! ```text
-//! cargo run --release --example live_update -- --help
+//! cargo run --release -p live_update -- --help
 //! ```
 //!
 //! A kernel that updates itself by kexec saves its sessions and their open files, jumps, and takes

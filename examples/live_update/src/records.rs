@@ -12,6 +12,7 @@ pub(crate) const TCP_STREAM: &[u8] = b"tcp-stream";
 /// A session, and the chain of its files.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
+#[zerocopy(crate = "kho_block::zerocopy")]
 pub(crate) struct Session {
     /// Padded with zeros.
     pub(crate) name: [u8; 64],
@@ -24,6 +25,7 @@ pub(crate) struct Session {
 /// An open file of a session.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
+#[zerocopy(crate = "kho_block::zerocopy")]
 pub(crate) struct File {
     /// Which code can take the file up; padded with zeros.
     pub(crate) compatible: [u8; 48],
@@ -36,6 +38,7 @@ pub(crate) struct File {
 /// The root page: where the next generation starts to read.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
+#[zerocopy(crate = "kho_block::zerocopy")]
 pub(crate) struct Root {
     /// The chain of [`Session`]s.
     pub(crate) sessions: Descriptor,

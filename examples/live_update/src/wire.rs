@@ -8,6 +8,7 @@ pub(crate) type SessionName = [u8; 8];
 /// What the server answers.
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
+#[zerocopy(crate = "kho_block::zerocopy")]
 pub(crate) struct Reply {
     /// How often the server has replaced itself, counted from 1.
     pub(crate) generation: u64,
