@@ -35,19 +35,21 @@ mod supervisor;
 mod wire;
 
 use core::error::Error;
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::arguments::{Arguments, Role};
+use crate::arguments::{HELP, Role};
 
 /// What goes wrong is printed and ends the process, so any error will do.
 type Result<T> = core::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let begun = Instant::now();
-    let role = argh::from_env::<Arguments>().role();
+    let role = Role::from_env();
     let name = role.as_ref().map_or("live_update", Role::name);
     let outcome = role.and_then(|role| match role {
+        Role::Help => Ok(write!(stdout(), "{HELP}")?),
         Role::Supervisor(plan) => supervisor::run(&plan, begun),
         Role::Client { plan, port } => client::run(&plan, port),
         Role::FirstServer => server::start(),
