@@ -7,6 +7,7 @@ use kho_block::{BlockSet, IncomingSet};
 /// As large as a block of 64 bytes allows, and aligned as strictly as any.
 #[derive(Debug, Default, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(16))]
+#[zerocopy(crate = "kho_block::zerocopy")]
 struct Record {
     words: [u64; 6],
 }

@@ -4,6 +4,7 @@ use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(32))]
+#[zerocopy(crate = "kho_block::zerocopy")]
 struct Vector {
     lanes: [u64; 4],
 }

@@ -4,6 +4,7 @@ use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
+#[zerocopy(crate = "kho_block::zerocopy")]
 struct Handle {
     raw: u64,
 }

@@ -23,7 +23,7 @@ fn misuse_does_not_compile() {
     if elsewhere.is_none() && !compiler().starts_with(MESSAGES_OF) {
         return misuse_does_not_compile_whatever_is_said();
     }
-    let directory = elsewhere.unwrap_or_else(|| PathBuf::from("tests/ui"));
+    let directory = elsewhere.unwrap_or_else(|| PathBuf::from("."));
     let programs = trybuild::TestCases::new();
     // With a program that passes, all of them are built rather than checked, so that what is
     // asserted for each type an entry may have is seen as well.
@@ -37,7 +37,7 @@ fn misuse_does_not_compile_whatever_is_said() {
     println!("messages are compared for {MESSAGES_OF}* only; this is {}", compiler());
     let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
     let _ = fs::remove_dir_all(&copies);
-    copy_programs(Path::new("tests/ui"), &copies).unwrap();
+    copy_programs(Path::new("."), &copies).unwrap();
     let again = Command::new(env::current_exe().unwrap())
         .env(PROGRAMS, &copies)
         .env("TRYBUILD", "overwrite")
