@@ -196,7 +196,8 @@
 //!
 //! # Features
 //!
-//! - `spin` (default): `SharedBlockSet`, a set behind `spin::RwLock`.
+//! - `spin` (default): `SharedBlockSet`, a set behind `spin::RwLock`, where the processor has
+//!   compare-and-swap.
 //! - `mock`: the module `mock` and `BlockSet::audit`; links `std`.
 
 #![no_std]
@@ -237,7 +238,7 @@ pub use crate::set::cursor::Cursor;
 pub use crate::set::iter::{Blocks, BlocksMut, Iter, IterMut};
 pub use crate::set::origin::{Incoming, Origin, Outgoing};
 pub use crate::set::sealed::Sealed;
-#[cfg(feature = "spin")]
+#[cfg(all(feature = "spin", target_has_atomic = "ptr"))]
 pub use crate::set::shared::SharedBlockSet;
 pub use crate::set::writer::Writer;
 

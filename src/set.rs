@@ -14,6 +14,6 @@ pub(crate) mod origin;
 pub(crate) mod outgoing;
 pub(crate) mod remove;
 pub(crate) mod sealed;
-#[cfg(feature = "spin")]
+#[cfg(all(feature = "spin", target_has_atomic = "ptr"))]
 pub(crate) mod shared;
 pub(crate) mod writer;
