@@ -204,8 +204,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
-#[cfg(feature = "mock")]
+#[cfg(all(feature = "mock", not(target_os = "none")))]
 extern crate std;
+
+#[cfg(all(feature = "mock", target_os = "none"))]
+compile_error!("`mock` is for a host: enable it in [dev-dependencies] alone, with resolver 2 or 3");
 
 mod abi;
 mod chain;
@@ -228,9 +231,9 @@ pub use crate::error::append::{CapacityError, FullError, PushError};
 pub use crate::error::grow::{GrowError, GrowErrorKind};
 pub use crate::error::restore::{RestoreError, RestoreErrorKind, RestoreFromError};
 pub use crate::memory::allocator::{AllocError, PreservedAllocator, PreservedBlock};
-#[cfg(feature = "mock")]
+#[cfg(all(feature = "mock", not(target_os = "none")))]
 pub use crate::memory::mock;
-#[cfg(feature = "mock")]
+#[cfg(all(feature = "mock", not(target_os = "none")))]
 pub use crate::set::audit::AuditError;
 pub use crate::set::block_addrs::BlockAddrs;
 pub use crate::set::block_set::{BlockSet, IncomingSet, OutgoingSet};

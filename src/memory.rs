@@ -1,5 +1,5 @@
 //! Underneath: where blocks come from.
 
 pub(crate) mod allocator;
-#[cfg(feature = "mock")]
+#[cfg(all(feature = "mock", not(target_os = "none")))]
 pub mod mock;

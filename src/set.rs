@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "mock")]
+#[cfg(all(feature = "mock", not(target_os = "none")))]
 pub(crate) mod audit;
 pub(crate) mod block_addrs;
 pub(crate) mod block_set;

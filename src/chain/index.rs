@@ -153,7 +153,7 @@ impl Index {
     }
 
     /// The bytes of a block from slot `slot` to its end; none if there is no such block.
-    #[cfg(feature = "mock")]
+    #[cfg(all(feature = "mock", not(target_os = "none")))]
     pub(crate) fn bytes_behind(&self, block: usize, slot: usize) -> &[u8] {
         let Some(block) = self.blocks.get(block) else { return &[] };
         // SAFETY: 1. by invariant 1. 2. `&self` borrows the only holder, which excludes writers.
