@@ -49,6 +49,7 @@
 //! use kho_block::{BlockSet, IncomingSet};
 //!
 //! #[derive(Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+//! #[zerocopy(crate = "kho_block::zerocopy")]
 //! #[repr(C)]
 //! struct File {
 //!     token: u64,
