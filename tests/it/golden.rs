@@ -13,15 +13,11 @@ use kho_block::zerocopy::{FromBytes, IntoBytes};
 use kho_block::{
     BlockHeader, BlockSet, HEADER_SIZE, IncomingSet, PhysAddr, RestoreErrorKind, entries_per_block,
 };
-use serde::Deserialize;
+use serde_json::Value;
 
 /// An image, as the manifest tells of it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Image {
     name: String,
-    #[serde(rename = "what")]
-    _what: String,
     block_size: usize,
     entry_size: usize,
     /// The physical address of the file's first byte.
@@ -35,8 +31,6 @@ struct Image {
     error: Option<Refusal>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Refusal {
     kind: String,
     block: usize,
@@ -87,7 +81,17 @@ fn folder() -> PathBuf {
 
 /// Every image that the manifest lists.
 fn manifest() -> Vec<Image> {
-    serde_json::from_slice(&fs::read(folder().join("manifest.json")).unwrap()).unwrap()
+    let text = fs::read(folder().join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&text).unwrap();
+    manifest.as_array().unwrap().iter().map(Image::described).collect()
+}
+
+fn string(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+fn size(value: &Value) -> usize {
+    usize::try_from(value.as_u64().unwrap()).unwrap()
 }
 
 /// Entry `number` as the writer of the images made it.
@@ -96,6 +100,26 @@ fn entry<const N: usize>(number: usize) -> [u8; N] {
 }
 
 impl Image {
+    fn described(image: &Value) -> Self {
+        let addrs = image["preserved"].as_array().unwrap();
+        let ranges = |ranges: &Value| {
+            let range = |range: &Value| (size(&range[0]), size(&range[1]));
+            ranges.as_array().unwrap().iter().map(range).collect()
+        };
+        let refusal =
+            |error: &Value| Refusal { kind: string(&error["kind"]), block: size(&error["block"]) };
+        Self {
+            name: string(&image["name"]),
+            block_size: size(&image["block_size"]),
+            entry_size: size(&image["entry_size"]),
+            base: image["base"].as_u64().unwrap(),
+            head: image["head"].as_u64().unwrap(),
+            preserved: addrs.iter().map(|addr| addr.as_u64().unwrap()).collect(),
+            entries: image.get("entries").map(ranges),
+            error: image.get("error").map(refusal),
+        }
+    }
+
     /// The bytes of every preserved block, its header in this machine's byte order.
     fn blocks(&self) -> Vec<Vec<u8>> {
         let file = fs::read(folder().join(&self.name).with_extension("img")).unwrap();
