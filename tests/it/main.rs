@@ -17,5 +17,6 @@ mod faults;
 mod golden;
 mod handover;
 mod heap;
+mod kho;
 mod model;
 mod promises;
