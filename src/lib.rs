@@ -84,65 +84,27 @@
 //!
 //! | method | in KHO | to watch |
 //! |---|---|---|
-//! | [`alloc_preserve`](PreservedAllocator::alloc_preserve) | `kho_alloc_preserve` | zero the pages; return the pointer and the physical address |
-//! | [`unpreserve_free`](PreservedAllocator::unpreserve_free) | `kho_unpreserve_free` | take the pages off the list for the next kernel before anyone else gets them |
-//! | [`restore`](PreservedAllocator::restore) | `kho_restore_folio` | the address is input: look it up, check the order of the folio, hand it out once |
-//! | [`unrestore`](PreservedAllocator::unrestore) | none | put the folio back on the list of those to be restored |
-//! | [`restore_free`](PreservedAllocator::restore_free) | `kho_restore_free` | free the pages |
+//! | [`alloc_preserve`](PreservedAllocator::alloc_preserve) | `kho_alloc_preserve` | KHO keeps whole pages: refuse what is smaller |
+//! | [`unpreserve_free`](PreservedAllocator::unpreserve_free) | `kho_unpreserve_free` | or, if `kho_preserve_folio` preserved it, `kho_unpreserve_folio` and an ordinary free |
+//! | [`restore`](PreservedAllocator::restore) | none: look at the page | the address is input: it must be that of the first page of a marked block of exactly this order; lend it once |
+//! | [`unrestore`](PreservedAllocator::unrestore) | none | forget that it is lent |
+//! | [`restore_free`](PreservedAllocator::restore_free) | `kho_restore_free`, which restores by itself | or, if the block is restored, an ordinary free |
+//!
+//! In KHO restoring takes the mark off a page and cannot be undone. So a claim restores nothing: it
+//! could not be given back, and `kho_restore_free` would find no mark and leak the block. What is
+//! claimed, and neither freed nor preserved again, is gone for the kernel after this one.
+//!
+//! **Whose a page is, KHO does not say.** One that another user of KHO preserved, of the same order,
+//! looks just like a block, and so may its bytes: no check of a chain tells, [`RestoreChecks`]
+//! included. What tells is the chain's root, your root page or the [`Descriptor`] in it. Restore only
+//! from a root that you trust to be yours: a set over another's pages lends them to you as well, and
+//! destroying it frees them.
+//!
+//! The whole allocator, with what it takes to preserve a claimed block again:
 //!
 //! ```no_run
-//! use core::ptr::NonNull;
-//! use kho_block::{
-//!     AllocError, BlockSet, PhysAddr, PreservedAllocator, PreservedBlock, SharedBlockSet,
-//! };
-//! # mod kho {
-//! #     use core::ptr::NonNull;
-//! #     pub fn alloc_preserve(_: usize) -> Option<NonNull<u8>> { None }
-//! #     pub fn unpreserve_free(_: NonNull<u8>) {}
-//! #     pub fn restore_folio(_: u64) -> Option<NonNull<u8>> { None }
-//! #     pub fn folio_size(_: NonNull<u8>) -> usize { 0 }
-//! #     pub fn unrestore(_: NonNull<u8>) {}
-//! #     pub fn restore_free(_: NonNull<u8>) {}
-//! #     pub fn virt_to_phys(_: NonNull<u8>) -> u64 { 0 }
-//! # }
-//!
-//! /// KHO, reached through this kernel's bindings in `kho`.
-//! struct Kho;
-//!
-//! // SAFETY, by duty. 1 to 4, 7: the pages are zeroed, aligned to their order, and no one else's
-//! // until they are freed; KHO keeps them where they are. 5, 6: `restore_folio` looks the address
-//! // up among what is preserved, and takes it off the list. 8: nothing here panics. 9: there is
-//! // one KHO.
-//! unsafe impl PreservedAllocator for Kho {
-//!     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
-//!         let ptr = kho::alloc_preserve(size).ok_or(AllocError)?;
-//!         let addr = PhysAddr::new(kho::virt_to_phys(ptr)).ok_or(AllocError)?;
-//!         Ok(PreservedBlock { ptr, addr })
-//!     }
-//!
-//!     unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, _size: usize) {
-//!         kho::unpreserve_free(ptr);
-//!     }
-//!
-//!     fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
-//!         let ptr = kho::restore_folio(addr.get())?;
-//!         if kho::folio_size(ptr) == size {
-//!             return Some(ptr);
-//!         }
-//!         kho::unrestore(ptr);
-//!         None
-//!     }
-//!
-//!     unsafe fn unrestore(&self, ptr: NonNull<u8>, _size: usize) {
-//!         kho::unrestore(ptr);
-//!     }
-//!
-//!     unsafe fn restore_free(&self, ptr: NonNull<u8>, _size: usize) {
-//!         kho::restore_free(ptr);
-//!     }
-//! }
-//!
-//! static FILES: SharedBlockSet<u64, Kho> = SharedBlockSet::new(BlockSet::new(Kho));
+#![doc = include_str!("../docs/kho.rs")]
+//! # fn main() {}
 //! ```
 //!
 //! The repository has one for bare metal to copy, `tests/kexec/src/pages.rs`, in two kernels that

@@ -50,7 +50,7 @@ struct Block {
 }
 
 struct Tables {
-    /// By address. No address is used twice, and what is freed stays until the next kexec.
+    /// By address. What is freed stays, to be allocated again.
     blocks: BTreeMap<u64, Block>,
     calls: Vec<&'static str>,
     faults: Vec<Fault>,
@@ -79,9 +79,14 @@ impl Machine {
         tables.grant().ok()?;
         let order = size.div_ceil(PAGE_SIZE).next_power_of_two().trailing_zeros();
         let align = u64::try_from(PAGE_SIZE << order).unwrap();
+        let free = |(_, block): &(&u64, &Block)| (block.state, block.order) == (State::Free, order);
         let end = |(&addr, block): (&u64, &Block)| addr + block.size();
-        let free = tables.blocks.last_key_value().map_or(1 << 32, end);
-        Some(tables.add(free.next_multiple_of(align), State::Allocated, order))
+        let addr = match tables.blocks.iter().find(free) {
+            Some((&addr, _)) => addr,
+            None => tables.blocks.last_key_value().map_or(1 << 32, end).next_multiple_of(align),
+        };
+        tables.blocks.remove(&addr);
+        Some(tables.add(addr, State::Allocated, order))
     }
 
     /// Frees what came from `kho_alloc_preserve`.
@@ -142,11 +147,6 @@ impl Machine {
         let tables = self.tables();
         let block = tables.blocks.get(&first_byte(addr))?;
         (block.state == State::Marked).then_some(block.order)
-    }
-
-    /// The bytes of the block that `ptr` is the start of, marked or not.
-    pub(crate) fn folio_size(&self, ptr: NonNull<u8>) -> usize {
-        PAGE_SIZE << self.tables().at(ptr).1.order
     }
 
     /// Where the block at `addr` is reached, marked or not.

@@ -103,12 +103,12 @@ fn a_kexec_marks_what_is_preserved_and_loses_what_is_not() {
 #[test]
 fn the_mark_is_on_the_first_page_until_it_is_restored() {
     for state in STATES {
-        let (machine, block, ptr) = with_a_block(state);
+        let (machine, block, _) = with_a_block(state);
         let order = (state == State::Marked).then_some(1);
         assert_eq!(machine.page_mark(block.get()), order, "{state:?}");
         assert_eq!(machine.page_mark(block.get() + 4095), order, "it is the page's");
         assert_eq!(machine.page_mark(block.get() + 4096), None);
-        assert_eq!((machine.folio_size(ptr), machine.faults()), (8192, vec![]));
+        assert_eq!(machine.faults(), []);
     }
 }
 
