@@ -63,7 +63,7 @@ impl Pool {
     }
 
     /// Starts the next kernel: what was preserved can be claimed. No set of the kernel before is
-    /// left, since all of them borrow the pool.
+    /// left, since all of them borrow the pool. What it claimed and did not free is gone.
     pub(crate) fn reboot(&mut self) {
         // INVARIANT: 3. a claim of the kernel before has ended with its set.
         for (kept, left) in self.kept.0.iter().zip(&self.left.0) {
@@ -213,7 +213,8 @@ impl Drop for Pool {
 // SAFETY: by duty. 1: invariant 1. 2: invariant 2, and each call below takes or gives a number once.
 // 3: the arena is aligned to a block and so is `BASE`. 4: `take` zeroes. 5, 6: `claim` looks the
 // address up, and clears its bit. 7: an address stands for a place in the arena, which stays. 8: a
-// caller that keeps its own duties meets no panic. 9: there is one arena.
+// caller that keeps its own duties meets no panic. 9: there is one arena. 10: `reboot` comes between
+// two calls. 11: said of `reboot`.
 unsafe impl PreservedAllocator for Pool {
     #[inline(never)]
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {

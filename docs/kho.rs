@@ -105,7 +105,7 @@ impl<B: Bindings> Kho<B> {
 // their order. 2, 5: a block is lent if its first page has a mark of this order, and not again while
 // the table says so; that it is no one else's page, the root says that led here. 6: only pages are
 // looked at, none is read. 7: KHO does that. 8: nothing panics, and a table that cannot grow refuses.
-// 9: `new` was told so.
+// 9: `new` was told so. 10: what the next kernel finds is in KHO's books alone. 11: said of `Kho`.
 unsafe impl<B: Bindings> PreservedAllocator for Kho<B> {
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
         order_of(size).ok_or(AllocError)?;

@@ -79,7 +79,7 @@ impl<const SIZE: usize> Arena<SIZE> {
         }
     }
 
-    /// Starts the next kernel.
+    /// Starts the next kernel. Panics if a block is claimed, or was never: it would be gone.
     pub(crate) fn reboot(&self) {
         for (index, state) in self.states.iter().enumerate() {
             match state.get() {
@@ -197,6 +197,8 @@ pub(crate) fn index_of<const SIZE: usize>(addr: u64) -> Option<usize> {
 // 7. Index and address belong together for good.
 // 8. An arena panics when the library has broken its contract, which ends the fuzzing.
 // 9. An arena is not cloned.
+// 10. `reboot` comes between two calls.
+// 11. Said of `reboot`.
 unsafe impl<const SIZE: usize> PreservedAllocator for Arena<SIZE> {
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
         assert_eq!(size, SIZE, "the size of a block is a set's own");

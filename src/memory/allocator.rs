@@ -59,25 +59,36 @@ impl core::error::Error for AllocError {}
 /// freed, given back by [`unrestore`](Self::unrestore), or left to the next kernel.
 ///
 /// 1. *Valid.* All `size` bytes of a lent block can be read and written through the pointer, from
-///    any thread, and are initialised, for as long as the allocator lives, wherever it is moved.
-/// 2. *Exclusive.* No one else reads or writes a lent block, and no two lent blocks overlap.
-/// 3. *Aligned.* Pointer and physical address of a block are multiples of `size`, and the block
-///    ends within the address space.
+///    any thread, and are initialised, wherever the allocator is moved meanwhile. What is left to
+///    the next kernel stays as it is when the allocator is dropped.
+/// 2. *Exclusive.* Only its holder reads or writes a lent block: the allocator does not, nor does
+///    another CPU, and no two lent blocks overlap. (What a device does that the holder told the
+///    physical address, the holder does.)
+/// 3. *Aligned.* The physical address of a block is a multiple of `size`, the pointer one of the
+///    smaller of `size` and 4096, and the block ends within the address space. A set may refuse a
+///    block that is not so, when it obtains it.
 /// 4. *Zeroed.* Every byte of a block from `alloc_preserve` is zero.
 /// 5. *Once.* `restore` lends a block only if the previous kernel preserved one of exactly this
 ///    size at exactly this address, and not while it is lent.
 /// 6. *Total.* `restore` takes any address, and dereferences none that it does not know.
 /// 7. *Found again.* The address from `alloc_preserve` is the one by which the next kernel's
 ///    `restore` finds the block, with the bytes that were last written.
-/// 8. *Calm.* No method unwinds.
+/// 8. *Calm.* No method unwinds out of a call that keeps to this contract. (One made for tests
+///    may, before anything has changed, if its test asked for what cannot be.)
 /// 9. *Same.* `&A`, `Arc<A>` and clones stand for the same memory: a block lent by one may be given
 ///    back to another.
+/// 10. *Fit at every instant.* A kexec may come between any two instructions, the allocator's own
+///     included. What the next kernel finds of its books then says of each block that it is
+///     preserved or that it is not, and lets none be lent twice.
+/// 11. *Claims at a kexec.* The allocator's documentation says whether a block that is claimed, and
+///     neither freed nor preserved again, is there for the kernel after. (Over KHO it is not.)
 pub unsafe trait PreservedAllocator {
     /// Allocates a block that the next kernel will find. In KHO: `kho_alloc_preserve`.
     ///
     /// # Guarantees
     ///
-    /// The block is lent to the caller by duties 1 to 4, and is preserved from here on (duty 7).
+    /// The block is lent to the caller by duties 1 to 4, and is preserved from here on (duties 7
+    /// and 10).
     ///
     /// # Errors
     ///
@@ -89,7 +100,8 @@ pub unsafe trait PreservedAllocator {
     ///
     /// # Guarantees
     ///
-    /// The next kernel's `restore` refuses the address, unless it is preserved anew.
+    /// The next kernel's `restore` refuses the address, unless it is preserved anew. The block is
+    /// preserved no more before anyone else gets it (duty 10).
     ///
     /// # Safety
     ///
@@ -97,7 +109,8 @@ pub unsafe trait PreservedAllocator {
     /// 2. It has not been given back since, and the caller no longer uses it.
     unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, size: usize);
 
-    /// Claims the block that the previous kernel preserved at `addr`. In KHO: `kho_restore_folio`.
+    /// Claims the block that the previous kernel preserved at `addr`. In KHO: a look at the page,
+    /// since `kho_restore_folio` cannot be undone.
     ///
     /// # Guarantees
     ///
@@ -119,7 +132,7 @@ pub unsafe trait PreservedAllocator {
     /// 2. It has not been given back since, and the caller no longer uses it.
     unsafe fn unrestore(&self, ptr: NonNull<u8>, size: usize);
 
-    /// Frees a claimed block. In KHO: `kho_restore_free`.
+    /// Frees a claimed block. In KHO: `kho_restore_free`, which restores it as well.
     ///
     /// # Guarantees
     ///

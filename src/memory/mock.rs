@@ -49,6 +49,8 @@ pub const POISON: u8 = 0xa5;
 
 /// A machine with preserved memory, for as long as the value lives; see the [module](self).
 ///
+/// A block that is claimed and not freed is gone at the next [`reboot`](Self::reboot).
+///
 /// `&Mock` is an allocator, and so is `Mock` itself, for a set in a `static`.
 pub struct Mock(Mutex<Machine>);
 
@@ -264,7 +266,7 @@ impl Mock {
 // SAFETY:
 // 1 and 2. A block is lent from memory that the machine owns, and keeps until it is dropped or
 //    rebooted, both of which take the machine from everyone else. Until then only `&mut self`
-//    touches it.
+//    touches it. A machine that is dropped has no next kernel.
 // 3. `add` checks the address, and `Memory` is aligned to its size.
 // 4. `Memory::zeroed`.
 // 5. `restore` hands out only what is `Left`, which makes it `Claimed`; `Left` is what `reboot`
@@ -274,6 +276,8 @@ impl Mock {
 // 8. Only a test that places blocks on top of each other, or a host without memory, sees a panic,
 //    and then before anything was handed out or taken back.
 // 9. A mock is not cloned.
+// 10. `reboot` takes the machine from everyone else, so it comes between two calls.
+// 11. Said of `Mock`.
 unsafe impl PreservedAllocator for Mock {
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
         let machine = &mut *self.machine();

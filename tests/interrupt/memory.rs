@@ -120,7 +120,8 @@ impl Memory {
     }
 }
 
-/// The allocator of a kernel that runs on a [`Memory`].
+/// The allocator of a kernel that runs on a [`Memory`]. What is claimed stays preserved until it is
+/// freed, for the kernel after as well.
 #[derive(Clone, Copy)]
 pub(crate) struct Ram<'a>(pub(crate) &'a Memory);
 
@@ -146,7 +147,8 @@ fn change(word: &AtomicU64, to: impl FnOnce(u64) -> u64) {
 // SAFETY: by duty. 1 and 3: a block is a `Block`, 128 bytes of atomics that are aligned to as many
 // and that are borrowed. 2 and 5: a preserved block is not allocated again, nor a claimed one
 // claimed. 4: it is zeroed here. 6: an address is only compared. 7: `restore` compares with the
-// address from `alloc_preserve`. 8: no method panics. 9: a copy borrows the same memory.
+// address from `alloc_preserve`. 8: no method panics. 9: a copy borrows the same memory. 10: one
+// store preserves a block, once it is zeroed, or frees it. 11: said of `Ram`.
 unsafe impl PreservedAllocator for Ram<'_> {
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
         let Memory { preserved, blocks, .. } = self.0;

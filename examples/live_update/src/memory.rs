@@ -220,6 +220,9 @@ impl Memory {
 // 7. Found again: `addr` depends on the place in the file alone, where the bytes and the state are.
 // 8. Calm: there is nothing that panics, but for an assertion about the caller in debug builds.
 // 9. Same: it is not cloned.
+// 10. Fit at every instant: what becomes of a block is one byte of the tracker, which is changed at
+//     once.
+// 11. Claims at a kexec: said of `inherit`.
 unsafe impl PreservedAllocator for Memory {
     fn alloc_preserve(&self, size: usize) -> core::result::Result<PreservedBlock, AllocError> {
         if size != BLOCK_SIZE {

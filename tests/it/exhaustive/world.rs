@@ -33,7 +33,7 @@ impl Memory {
     }
 }
 
-/// The memory underneath, at one thread's disposal.
+/// The memory underneath, at one thread's disposal. No kernel comes after, to find what is claimed.
 pub(super) struct World<'m> {
     blocks: &'m [Block; BLOCKS],
     preserved: Cell<usize>,
@@ -95,7 +95,8 @@ impl<'m> World<'m> {
 // SAFETY: by duty. 1 and 3: a block is a `Block`, 64 bytes of atomics aligned to 64, which this only
 // borrows. 2 and 5: `claimed` and `freed` let a block out once, and nothing stores to one that is.
 // 4: nothing is allocated. 6: an address is only compared. 7: the address from a case is the one
-// that `restore` compares with. 8: no method panics. 9: `&A` is the same cells.
+// that `restore` compares with. 8: no method panics. 9: `&A` is the same cells. 10, 11: no kernel
+// comes after.
 unsafe impl PreservedAllocator for World<'_> {
     fn alloc_preserve(&self, _: usize) -> Result<PreservedBlock, AllocError> {
         Err(AllocError)
