@@ -4,7 +4,8 @@
 //! The old kernel is a child process, which works on a chain in shared memory; the test single-steps
 //! it with ptrace, so this needs Linux, and a container that allows ptrace. At every stop the chain
 //! must be sound, and its entries the first so many of what was pushed, each of them whole. How many
-//! they are, from the first stop to the last, is the list that each test gives.
+//! they are, from the first stop to the last, is the list that each test gives. `table.rs` does the
+//! same to the allocator of the kernels in `tests/kexec`.
 //!
 //! ```text
 //! cargo test --test interrupt -- --nocapture
@@ -19,10 +20,22 @@
     reason = "a test panics when it fails"
 )]
 
+#[path = "interrupt/boot.rs"]
+mod boot;
 #[path = "interrupt/memory.rs"]
 mod memory;
+#[expect(
+    clippy::as_conversions,
+    dead_code,
+    unreachable_pub,
+    reason = "it is a kernel's, and has what a kernel uses"
+)]
+#[path = "kexec/src/pages.rs"]
+mod pages;
 #[path = "interrupt/stepper.rs"]
 mod stepper;
+#[path = "interrupt/table.rs"]
+mod table;
 
 use core::mem;
 use core::panic::AssertUnwindSafe;

@@ -22,6 +22,21 @@ pub(crate) const BLOCK_SIZE: usize = 128;
 /// In every byte of a block that is not preserved: as a link, a count or an entry it would show.
 const POISON: u64 = 0xdbdb_dbdb_dbdb_dbdb;
 
+/// A file of zeros, in memory itself.
+pub(crate) fn file(size: usize) -> OwnedFd {
+    let file = memfd_create("memory", MemfdFlags::CLOEXEC).unwrap();
+    ftruncate(&file, u64::try_from(size).unwrap()).unwrap();
+    file
+}
+
+/// The first `size` bytes of a file, shared with all who map it for as long as the process lives.
+pub(crate) fn map(file: impl AsFd, size: usize) -> NonNull<u8> {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: without an address asked for, no mapping of this process is replaced.
+    let base = unsafe { mmap(null_mut(), size, access, MapFlags::SHARED, file, 0) };
+    NonNull::new(base.unwrap()).unwrap().cast()
+}
+
 #[repr(C, align(128))]
 struct Block([AtomicU64; BLOCK_SIZE / 8]);
 
@@ -62,23 +77,16 @@ impl Memory {
         Self { root: zero(), preserved: zero(), claimed: zero(), blocks }
     }
 
-    /// A file with room for a memory, in memory itself.
+    /// A file with room for a memory.
     pub(crate) fn create() -> OwnedFd {
-        let file = memfd_create("memory", MemfdFlags::CLOEXEC).unwrap();
-        ftruncate(&file, u64::try_from(size_of::<Self>()).unwrap()).unwrap();
-        file
+        file(size_of::<Self>())
     }
 
     /// The memory in a file from [`create`](Self::create), mapped for as long as the process lives.
     pub(crate) fn shared(file: impl AsFd) -> &'static Self {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: without an address asked for, no mapping of this process is replaced.
-        let base = unsafe {
-            mmap(null_mut(), size_of::<Self>(), access, MapFlags::SHARED, file, 0).unwrap()
-        };
         // SAFETY: the mapping is as long as a `Memory`, aligned to a page and never unmapped. Any
         // bytes are valid atomics, and through these alone it is shared with the other process.
-        unsafe { &*base.cast::<Self>() }
+        unsafe { map(file, size_of::<Self>()).cast().as_ref() }
     }
 
     pub(crate) fn poison(&self) {

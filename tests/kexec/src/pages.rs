@@ -82,7 +82,7 @@ struct Table {
 
 impl Pages {
     /// A machine whose memory is not known yet: it has no blocks, and gives none.
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         // INVARIANT: 1 to 3 hold of no pages.
         Self(Mutex::new(Table { pages: &mut [], lowest: 0 }))
     }
