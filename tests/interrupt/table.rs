@@ -9,14 +9,17 @@
 
 #![expect(unsafe_code, reason = "takes charge of memory, and reads and frees blocks")]
 
+use core::iter;
 use core::mem::replace;
 use core::ptr::NonNull;
 use core::slice;
+use core::sync::atomic::AtomicU8;
+use core::sync::atomic::Ordering::Relaxed;
 use std::io::stdin;
 
 use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock};
 
-use crate::boot::{POOL, RAM, enter, physical};
+use crate::boot::{POOL, RAM, enter, physical, reach};
 use crate::pages::{PAGE_SIZE, Pages};
 use crate::{memory, stepper};
 
@@ -282,5 +285,43 @@ fn taking_over_loses_nothing() {
         Old::have_all_kinds,
         Old::restart,
         &[&[(1, 1), (1, 4), (2, 2), (16, 3)]],
+    );
+}
+
+#[test]
+fn a_table_of_blocks_that_overlap_or_are_out_of_place_is_refused() {
+    drop(Old::boot(memory::map(memory::file(ram()), ram())));
+    // SAFETY: memory is mapped there, and through atomics alone it is used.
+    let table = unsafe { slice::from_raw_parts(reach(POOL).cast::<AtomicU8>().as_ptr(), 64) };
+    let block_of_16 = table[16].load(Relaxed);
+    for (page, byte) in table.iter().enumerate() {
+        let before = byte.swap(block_of_16, Relaxed);
+        // SAFETY: as in `found`; to a refused table nothing happens.
+        let adopted = unsafe { Pages::new().adopt(POOL) };
+        assert_eq!(adopted.is_some(), [16, 32, 48].contains(&page), "page {page}");
+        byte.store(before, Relaxed);
+    }
+}
+
+#[test]
+fn every_page_can_be_allocated_again() {
+    let old = Old::boot(memory::map(memory::file(ram()), ram()));
+    for free in [42, 42] {
+        let blocks: Vec<_> = iter::from_fn(|| old.pages.alloc_preserve(PAGE_SIZE).ok()).collect();
+        assert_eq!(blocks.len(), free);
+        for block in blocks {
+            // SAFETY: 1. from `alloc_preserve` above. 2. Once.
+            unsafe { old.pages.unpreserve_free(block.ptr, PAGE_SIZE) };
+        }
+    }
+}
+
+#[test]
+fn a_sweep_frees_what_is_not_claimed() {
+    interrupted(
+        "a_sweep_frees_what_is_not_claimed",
+        Old::have_all_kinds,
+        |old| assert_eq!(old.pages.sweep(), 1),
+        &[&[(1, 1), (1, 4), (2, 2), (16, 3)], &[(1, 1), (1, 4), (16, 3)]],
     );
 }

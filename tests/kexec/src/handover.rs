@@ -91,7 +91,7 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
     unsafe { boot::make_heap() };
     // SAFETY: 1. `boot.s` has mapped it. 2. The rest of the kernel is below. 3 and 4. by the
     // caller's word.
-    let lost = unsafe { PAGES.adopt(table) };
+    let adopted = unsafe { PAGES.adopt(table) };
     PAGES.for_each_free(|page| poisoned &= page.iter().all(|&word| word == POISON));
 
     let root = take(root, size_of::<Root>());
@@ -103,7 +103,7 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
     let verdict = |step: &str, result| _ = verdict(format_args!("kernel {number} {step}"), result);
     let poisoned = ensure(poisoned, "something else survived");
     verdict("finds poison wherever nothing was preserved", poisoned);
-    let found = ensure(lost == Some(0) && !image.is_empty(), "something was lost");
+    let found = ensure(adopted.is_some() && !image.is_empty(), "something was lost");
     verdict("finds the table, the roots and its own image", found);
 
     let mut handover =
@@ -116,9 +116,9 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
         verdict(&format!("restores {}", row.name), restored);
     }
 
-    let [outgoing, incoming, claimed] =
-        [State::Outgoing, State::Incoming, State::Claimed].map(|state| PAGES.count(state));
-    let empty = ensure(outgoing + incoming + claimed == 0, "blocks are left");
+    let unclaimed = PAGES.sweep();
+    let [outgoing, claimed] = [State::Outgoing, State::Claimed].map(|state| PAGES.count(state));
+    let empty = ensure(unclaimed + outgoing + claimed == 0, "blocks are left");
     verdict("has freed everything: the table is empty", empty);
 
     let jump = arrived_at.wrapping_sub(root.left_at);
