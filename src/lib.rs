@@ -210,7 +210,7 @@ pub use crate::set::iter::{Blocks, BlocksMut, Iter, IterMut};
 pub use crate::set::origin::{Incoming, Origin, Outgoing};
 pub use crate::set::sealed::Sealed;
 #[cfg(all(feature = "spin", target_has_atomic = "ptr"))]
-pub use crate::set::shared::SharedBlockSet;
+pub use crate::set::shared::{SharedBlockSet, SharedReadGuard, SharedWriteGuard};
 pub use crate::set::writer::Writer;
 
 /// The example of the README.

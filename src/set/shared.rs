@@ -1,13 +1,36 @@
-//! A set behind a lock.
+//! A set behind a lock, and the guards that reach it.
 
 #![forbid(unsafe_code)]
 
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+
 use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
+use crate::memory::allocator::PreservedAllocator;
+use crate::chain::entry::Entry;
+use crate::set::origin::{Origin, Outgoing};
 use crate::set::block_set::BlockSet;
-use crate::set::origin::Outgoing;
 
 /// A set that several CPUs share, for a `static`: many readers or one writer at a time, who spin
 /// while they wait. Needs the feature `spin`.
+///
+/// A writer that waits lets no new reader in, so that readers cannot keep it out. Of several
+/// writers that wait, one is waited for by the rest; which one comes next is left open, and readers
+/// may come in between.
+///
+/// # In a kernel
+///
+/// 1. Mask the interrupts whose handlers take the lock before `read` and `write`, and until the
+///    guard is gone. A handler waits for ever if its own CPU writes, or waits to write; or if its
+///    own CPU reads, once a writer elsewhere waits for that. What cannot be masked, and a panic,
+///    ask with `try_read` and `try_write`, which never wait. Do not let the task with the guard be
+///    preempted either: those who spin may take its CPU.
+/// 2. Do not read again while reading. The second `read` waits for any writer that came in between,
+///    and that writer for the first.
+/// 3. Do not allocate under a guard if the allocator may sleep, or takes this lock itself. A set
+///    allocates when it grows, and frees when it shrinks or is dropped. So
+///    [`grow`](BlockSet::grow) a set before it goes behind the lock, and append to it with
+///    [`writer`](BlockSet::writer), which never allocates.
 ///
 /// # Examples
 ///
@@ -24,5 +47,273 @@ use crate::set::origin::Outgoing;
 /// });
 /// assert_eq!(SESSIONS.read().iter().sum::<u64>(), 6);
 /// ```
-pub type SharedBlockSet<T, A, O = Outgoing, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> =
-    spin::RwLock<BlockSet<T, A, O, BLOCK_SIZE>>;
+///
+/// A set that grows outside of the lock, where the one that it replaces is dropped too:
+///
+/// ```
+/// use kho_block::mock::Mock;
+/// use kho_block::{BlockSet, SharedBlockSet};
+///
+/// static MACHINE: Mock = Mock::new();
+/// static SESSIONS: SharedBlockSet<u64, &Mock> = SharedBlockSet::new(BlockSet::new(&MACHINE));
+///
+/// let mut set = BlockSet::new(&MACHINE);
+/// set.grow(1000)?;
+/// let old = std::mem::replace(&mut *SESSIONS.write(), set);
+/// drop(old);
+///
+/// assert_eq!(SESSIONS.write().writer().push(7), Ok(()));
+/// # Ok::<(), kho_block::GrowError>(())
+/// ```
+pub struct SharedBlockSet<
+    T: Entry,
+    A: PreservedAllocator,
+    O: Origin = Outgoing,
+    const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
+> {
+    lock: spin::RwLock<BlockSet<T, A, O, BLOCK_SIZE>>,
+}
+
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
+    SharedBlockSet<T, A, O, BLOCK_SIZE>
+{
+    /// Puts a set behind a lock that nobody holds.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, SharedBlockSet, mock::Mock};
+    /// static SESSIONS: SharedBlockSet<u64, Mock> = SharedBlockSet::new(BlockSet::new(Mock::new()));
+    /// assert!(SESSIONS.read().is_empty());
+    /// ```
+    #[must_use]
+    pub const fn new(set: BlockSet<T, A, O, BLOCK_SIZE>) -> Self {
+        Self { lock: spin::RwLock::new(set) }
+    }
+
+    /// Waits until nobody writes or waits to write, and lends the set to be read.
+    ///
+    /// # Panics
+    ///
+    /// If an eighth of `usize::MAX` guards have been forgotten.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, SharedBlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let sessions = SharedBlockSet::<u64, _>::new(BlockSet::new(&mem));
+    /// assert_eq!(sessions.read().len(), 0);
+    /// ```
+    pub fn read(&self) -> SharedReadGuard<'_, T, A, O, BLOCK_SIZE> {
+        SharedReadGuard { set: self.lock.read() }
+    }
+
+    /// Waits until nobody else reads or writes, and lends the set to be changed. No new reader gets
+    /// in meanwhile.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, SharedBlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let sessions = SharedBlockSet::<u64, _>::new(BlockSet::new(&mem));
+    /// sessions.write().push(7)?;
+    /// assert_eq!(sessions.read().get(0), Some(&7));
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    pub fn write(&self) -> SharedWriteGuard<'_, T, A, O, BLOCK_SIZE> {
+        // A plain `write` leaves no trace while it waits. This keeps out new readers first, and
+        // other writers, and then waits for the readers that are there.
+        SharedWriteGuard { set: self.lock.upgradeable_read().upgrade() }
+    }
+
+    /// Lends the set to be read; `None` while someone writes or waits to write. Never waits.
+    ///
+    /// # Panics
+    ///
+    /// As [`read`](Self::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, SharedBlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let sessions = SharedBlockSet::<u64, _>::new(BlockSet::new(&mem));
+    /// let reader = sessions.read();
+    /// assert!(sessions.try_read().is_some());
+    /// # drop(reader);
+    /// let writer = sessions.write();
+    /// assert!(sessions.try_read().is_none());
+    /// ```
+    #[must_use = "the set is lent for as long as the guard lives"]
+    pub fn try_read(&self) -> Option<SharedReadGuard<'_, T, A, O, BLOCK_SIZE>> {
+        Some(SharedReadGuard { set: self.lock.try_read()? })
+    }
+
+    /// Lends the set to be changed; `None` while someone reads, writes or waits to write. Never
+    /// waits, and keeps nobody out if it fails.
+    ///
+    /// It may fail for a reader that is being refused at this moment, though nobody has the set.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, SharedBlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let sessions = SharedBlockSet::<u64, _>::new(BlockSet::new(&mem));
+    /// let reader = sessions.read();
+    /// assert!(sessions.try_write().is_none());
+    /// drop(reader);
+    /// assert!(sessions.try_write().is_some());
+    /// ```
+    #[must_use = "the set is lent for as long as the guard lives"]
+    pub fn try_write(&self) -> Option<SharedWriteGuard<'_, T, A, O, BLOCK_SIZE>> {
+        Some(SharedWriteGuard { set: self.lock.try_write()? })
+    }
+
+    /// The set, to be changed without a lock: `&mut` shows that nobody else has it.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, SharedBlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut sessions = SharedBlockSet::<u64, _>::new(BlockSet::new(&mem));
+    /// sessions.get_mut().grow(1000)?;
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut BlockSet<T, A, O, BLOCK_SIZE> {
+        self.lock.get_mut()
+    }
+
+    /// Takes the set from behind the lock.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, SharedBlockSet, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let sessions = SharedBlockSet::<u64, _>::new(BlockSet::new(&mem));
+    /// sessions.write().push(7)?;
+    /// let set = sessions.into_inner();
+    /// assert!(set.iter().eq(&[7]));
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    #[must_use]
+    pub fn into_inner(self) -> BlockSet<T, A, O, BLOCK_SIZE> {
+        self.lock.into_inner()
+    }
+}
+
+impl<T: Entry, A: PreservedAllocator + Default, const BLOCK_SIZE: usize> Default
+    for SharedBlockSet<T, A, Outgoing, BLOCK_SIZE>
+{
+    fn default() -> Self {
+        Self::new(BlockSet::default())
+    }
+}
+
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
+    From<BlockSet<T, A, O, BLOCK_SIZE>> for SharedBlockSet<T, A, O, BLOCK_SIZE>
+{
+    fn from(set: BlockSet<T, A, O, BLOCK_SIZE>) -> Self {
+        Self::new(set)
+    }
+}
+
+/// Prints the set if it can be read at once; never waits.
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> fmt::Debug
+    for SharedBlockSet<T, A, O, BLOCK_SIZE>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shared = f.debug_struct("SharedBlockSet");
+        match self.try_read() {
+            Some(set) => shared.field("set", &set),
+            None => shared.field("set", &format_args!("<locked>")),
+        };
+        shared.finish()
+    }
+}
+
+/// A [`SharedBlockSet`]'s set, lent to be read for as long as this lives.
+///
+/// # Examples
+///
+/// ```
+/// use kho_block::mock::Mock;
+/// use kho_block::{BlockSet, SharedBlockSet, SharedReadGuard};
+///
+/// fn total(sessions: SharedReadGuard<'_, u64, &Mock>) -> u64 {
+///     sessions.iter().sum()
+/// }
+///
+/// let mem = Mock::new();
+/// let sessions = SharedBlockSet::new(BlockSet::new(&mem));
+/// sessions.write().extend_from_slice(&[2, 3, 5])?;
+/// assert_eq!(total(sessions.read()), 10);
+/// # Ok::<(), kho_block::GrowError>(())
+/// ```
+#[must_use = "the set is lent for as long as the guard lives"]
+pub struct SharedReadGuard<
+    'a,
+    T: Entry,
+    A: PreservedAllocator,
+    O: Origin = Outgoing,
+    const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
+> {
+    set: spin::RwLockReadGuard<'a, BlockSet<T, A, O, BLOCK_SIZE>>,
+}
+
+/// A [`SharedBlockSet`]'s set, lent to be changed for as long as this lives.
+///
+/// # Examples
+///
+/// ```
+/// use kho_block::mock::Mock;
+/// use kho_block::{BlockSet, GrowError, SharedBlockSet, SharedWriteGuard};
+///
+/// fn save(mut sessions: SharedWriteGuard<'_, u64, &Mock>) -> Result<(), GrowError> {
+///     sessions.extend_from_slice(&[2, 3, 5])
+/// }
+///
+/// let mem = Mock::new();
+/// let sessions = SharedBlockSet::new(BlockSet::new(&mem));
+/// save(sessions.write())?;
+/// assert_eq!(sessions.read().len(), 3);
+/// # Ok::<(), GrowError>(())
+/// ```
+#[must_use = "the set is lent for as long as the guard lives"]
+pub struct SharedWriteGuard<
+    'a,
+    T: Entry,
+    A: PreservedAllocator,
+    O: Origin = Outgoing,
+    const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
+> {
+    set: spin::RwLockWriteGuard<'a, BlockSet<T, A, O, BLOCK_SIZE>>,
+}
+
+/// Makes of a guard what both are: the set, to look at and to print.
+macro_rules! lends_the_set {
+    ($($name:ident)+) => {$(
+        impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Deref
+            for $name<'_, T, A, O, BLOCK_SIZE>
+        {
+            type Target = BlockSet<T, A, O, BLOCK_SIZE>;
+
+            fn deref(&self) -> &Self::Target {
+                &self.set
+            }
+        }
+
+        impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> fmt::Debug
+            for $name<'_, T, A, O, BLOCK_SIZE>
+        {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (**self).fmt(f)
+            }
+        }
+    )+};
+}
+
+lends_the_set!(SharedReadGuard SharedWriteGuard);
+
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> DerefMut
+    for SharedWriteGuard<'_, T, A, O, BLOCK_SIZE>
+{
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.set
+    }
+}

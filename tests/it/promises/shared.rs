@@ -1,10 +1,14 @@
 //! Who gets into a set behind a lock, and who waits.
 
+use core::fmt;
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::panic::catch_unwind;
+use std::sync::Arc;
 use std::thread;
 
 use kho_block::mock::Mock;
-use kho_block::{BlockSet, SharedBlockSet};
+use kho_block::{BlockSet, IncomingSet, SharedBlockSet};
 
 /// How often a thread looks before it gives up on what never comes.
 const PATIENCE: usize = 200_000;
@@ -78,4 +82,117 @@ fn a_writer_who_waits_lets_no_new_reader_in() {
         writer.join().unwrap();
     });
     assert!(set.read().iter().eq(&[1]));
+}
+
+#[test]
+fn several_writers_who_wait_get_in_one_by_one() {
+    const WRITERS: u64 = 4;
+
+    let mem = Mock::new();
+    let set = shared(&mem);
+    thread::scope(|scope| {
+        let reader = set.read();
+        for _ in 0..WRITERS {
+            scope.spawn(|| {
+                let mut guard = set.write();
+                let before = guard.len();
+                thread::yield_now();
+                guard.push(u64::try_from(before).unwrap()).unwrap();
+            });
+        }
+        assert!(comes_true(|| set.try_read().is_none()), "readers get in past the writers");
+        drop(reader);
+    });
+    assert!(set.read().iter().copied().eq(0..WRITERS));
+    assert!(set.try_write().is_some());
+}
+
+#[test]
+fn a_try_never_waits_and_gets_in_where_it_may() {
+    let mem = Mock::new();
+    let set = shared(&mem);
+    for _ in 0..2 {
+        let reader = set.read();
+        let other = set.try_read().unwrap();
+        assert!(set.try_write().is_none());
+        drop(reader);
+        assert!(set.try_write().is_none());
+        drop(other);
+
+        let mut writer = set.write();
+        assert!(set.try_read().is_none());
+        assert!(set.try_write().is_none());
+        writer.push(1).unwrap();
+        drop(writer);
+
+        let mut writer = set.try_write().unwrap();
+        assert!(set.try_read().is_none());
+        assert!(set.try_write().is_none());
+        writer.push(2).unwrap();
+        drop(writer);
+    }
+    assert!(set.try_read().unwrap().iter().eq(&[1, 2, 1, 2]));
+}
+
+#[test]
+fn a_panic_under_a_guard_lets_go_of_it() {
+    let mem = Mock::new();
+    let set = shared(&mem);
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let mut writer = set.write();
+        writer.push(1).unwrap();
+        panic!("as planned");
+    }));
+    assert!(caught.is_err());
+    assert!(set.read().iter().eq(&[1]));
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let reader = set.read();
+        assert!(reader.is_empty(), "as planned");
+    }));
+    assert!(caught.is_err());
+    set.write().push(2).unwrap();
+}
+
+#[test]
+fn a_set_goes_behind_a_lock_and_comes_back() {
+    let mem = Arc::new(Mock::new());
+    let mut set = BlockSet::<u64, _>::new(Arc::clone(&mem));
+    set.push(1).unwrap();
+    let mut shared = SharedBlockSet::from(set);
+    shared.get_mut().push(2).unwrap();
+    shared.write().push(3).unwrap();
+    assert!(shared.into_inner().iter().eq(&[1, 2, 3]));
+    mem.assert_clean();
+
+    assert!(SharedBlockSet::<u64, Mock>::default().into_inner().is_empty());
+}
+
+#[test]
+fn a_restored_set_may_be_shared_too() {
+    let mut mem = Mock::new();
+    let mut set = BlockSet::<u64, _>::new(&mem);
+    set.push(1).unwrap();
+    let head = set.into_head();
+    mem.reboot();
+    let shared = SharedBlockSet::new(IncomingSet::<u64, _>::restore(&mem, head).unwrap());
+    assert_eq!(shared.write().pop(), Some(1));
+    assert!(shared.read().is_empty());
+    assert_eq!(shared.into_inner().release(), head);
+}
+
+#[test]
+fn printing_never_waits() {
+    let mem = Mock::new();
+    let set = shared(&mem);
+    let print = |what: &dyn fmt::Debug| format!("{what:?}");
+    let inner = print(&*set.read());
+    assert!(inner.starts_with("BlockSet { "));
+    assert_eq!(print(&set), format!("SharedBlockSet {{ set: {inner} }}"));
+    let reader = set.read();
+    assert_eq!(print(&set), format!("SharedBlockSet {{ set: {inner} }}"));
+    assert_eq!(print(&reader), inner);
+    drop(reader);
+    let writer = set.write();
+    assert_eq!(print(&set), "SharedBlockSet { set: <locked> }");
+    assert_eq!(print(&writer), inner);
 }

@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use std::sync::{Arc, MutexGuard};
 use std::thread;
 
@@ -10,9 +11,11 @@ use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{
     AllocError, BlockAddrs, BlockHeader, BlockSet, Blocks, BlocksMut, CapacityError, ChainLayout,
     Cursor, Descriptor, DescriptorError, FullError, GrowError, Incoming, IncomingSet, Iter,
-    IterMut, Outgoing, PhysAddr, PushError, RestoreChecks, RestoreError, RestoreFromError, Sealed,
-    SharedBlockSet, Writer,
+    IterMut, Outgoing, PhysAddr, PreservedAllocator, PreservedBlock, PushError, RestoreChecks,
+    RestoreError, RestoreFromError, Sealed, SharedBlockSet, SharedReadGuard, SharedWriteGuard,
+    Writer,
 };
+use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 use crate::faults::crooked::Crooked;
 
@@ -80,6 +83,8 @@ fn every_public_type_crosses_threads() {
         BlockSet<u64, Arc<Mock>, Incoming, 64>,
         SharedBlockSet<u64, Mock>,
         SharedBlockSet<u64, Arc<Mock>, Incoming>,
+        SharedReadGuard<'_, u64, Mock>,
+        SharedWriteGuard<'_, u64, Mock>,
         Iter<'_, u64, 32>,
         IterMut<'_, u64, 32>,
         Blocks<'_, u64, 32>,
@@ -104,6 +109,59 @@ fn every_public_type_crosses_threads() {
         RestoreFromError,
     );
 }
+
+/// May change its thread, but not be seen by two.
+type SendOnly = Cell<u64>;
+/// May be seen by two threads, but not change its own.
+type SyncOnly = MutexGuard<'static, u64>;
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[zerocopy(crate = "kho_block::zerocopy")]
+#[repr(transparent)]
+struct SendEntry(u64, PhantomData<SendOnly>);
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[zerocopy(crate = "kho_block::zerocopy")]
+#[repr(transparent)]
+struct SyncEntry(u64, PhantomData<SyncOnly>);
+
+/// An allocator without memory that crosses threads as `M` does.
+struct Empty<M>(PhantomData<M>);
+
+#[expect(unsafe_code, reason = "implements an allocator, which lends nothing")]
+// SAFETY: nothing is lent, so that nothing is asked of what is.
+unsafe impl<M> PreservedAllocator for Empty<M> {
+    fn alloc_preserve(&self, _: usize) -> Result<PreservedBlock, AllocError> {
+        Err(AllocError)
+    }
+
+    unsafe fn unpreserve_free(&self, _: NonNull<u8>, _: usize) {}
+
+    fn restore(&self, _: PhysAddr, _: usize) -> Option<NonNull<u8>> {
+        None
+    }
+
+    unsafe fn unrestore(&self, _: NonNull<u8>, _: usize) {}
+
+    unsafe fn restore_free(&self, _: NonNull<u8>, _: usize) {}
+}
+
+// A set that may only be sent may be sent with its lock. Nobody may share that: readers see the set
+// from several threads.
+assert_impl_all!(SharedBlockSet<SendEntry, Mock>: Send);
+assert_not_impl_any!(SharedBlockSet<SendEntry, Mock>: Sync);
+assert_not_impl_any!(SharedReadGuard<'_, SendEntry, Mock>: Send, Sync);
+assert_not_impl_any!(SharedWriteGuard<'_, SendEntry, Mock>: Sync);
+assert_impl_all!(SharedBlockSet<u64, Empty<SendOnly>>: Send);
+assert_not_impl_any!(SharedBlockSet<u64, Empty<SendOnly>>: Sync);
+assert_not_impl_any!(SharedReadGuard<'_, u64, Empty<SendOnly>>: Send, Sync);
+assert_not_impl_any!(SharedWriteGuard<'_, u64, Empty<SendOnly>>: Sync);
+
+// Nor may a set that may only be seen: a writer can take it to another thread.
+assert_not_impl_any!(SharedBlockSet<SyncEntry, Mock>: Send, Sync);
+assert_not_impl_any!(SharedWriteGuard<'_, SyncEntry, Mock>: Send);
+assert_not_impl_any!(SharedBlockSet<u64, Empty<SyncOnly>>: Send, Sync);
+assert_not_impl_any!(SharedWriteGuard<'_, u64, Empty<SyncOnly>>: Send);
 
 #[test]
 fn a_set_crosses_threads_as_its_entries_do_and_its_allocator() {
