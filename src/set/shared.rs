@@ -317,3 +317,38 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> DerefM
         &mut self.set
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use core::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::mock::Mock;
+
+    /// How often a test looks for what must never come.
+    const LOOKS: usize = 20_000;
+
+    #[test]
+    fn a_reader_who_waits_leaves_the_lock_alone() {
+        let mem = Mock::new();
+        let set = SharedBlockSet::<u64, _>::new(BlockSet::new(&mem));
+        let asks = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let writer = set.write();
+            scope.spawn(|| {
+                asks.store(true, Ordering::SeqCst);
+                set.read().len()
+            });
+            while !asks.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            for _ in 0..LOOKS {
+                assert_eq!(set.lock.reader_count(), 0);
+                thread::yield_now();
+            }
+            drop(writer);
+        });
+    }
+}
