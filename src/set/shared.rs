@@ -2,8 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use core::fmt;
 use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::{fmt, hint};
 
 use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::memory::allocator::PreservedAllocator;
@@ -72,6 +73,10 @@ pub struct SharedBlockSet<
     const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
 > {
     lock: spin::RwLock<BlockSet<T, A, O, BLOCK_SIZE>>,
+    /// Whether a writer has the lock, or has it next. Readers look here while they wait: in the
+    /// lock each attempt counts as a reader until it is taken back, and with enough CPUs at it the
+    /// writer would never see none. A hint, without an order: only the lock lets anyone in.
+    writing: AtomicBool,
 }
 
 impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
@@ -86,7 +91,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// ```
     #[must_use]
     pub const fn new(set: BlockSet<T, A, O, BLOCK_SIZE>) -> Self {
-        Self { lock: spin::RwLock::new(set) }
+        Self { lock: spin::RwLock::new(set), writing: AtomicBool::new(false) }
     }
 
     /// Waits until nobody writes or waits to write, and lends the set to be read.
@@ -104,7 +109,12 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// assert_eq!(sessions.read().len(), 0);
     /// ```
     pub fn read(&self) -> SharedReadGuard<'_, T, A, O, BLOCK_SIZE> {
-        SharedReadGuard { set: self.lock.read() }
+        loop {
+            if let Some(guard) = self.try_read() {
+                return guard;
+            }
+            hint::spin_loop();
+        }
     }
 
     /// Waits until nobody else reads or writes, and lends the set to be changed. No new reader gets
@@ -121,7 +131,9 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     pub fn write(&self) -> SharedWriteGuard<'_, T, A, O, BLOCK_SIZE> {
         // A plain `write` leaves no trace while it waits. This keeps out new readers first, and
         // other writers, and then waits for the readers that are there.
-        SharedWriteGuard { set: self.lock.upgradeable_read().upgrade() }
+        let next = self.lock.upgradeable_read();
+        self.writing.store(true, Ordering::Relaxed);
+        SharedWriteGuard { set: next.upgrade(), writing: &self.writing }
     }
 
     /// Lends the set to be read; `None` while someone writes or waits to write. Never waits.
@@ -144,6 +156,9 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// ```
     #[must_use = "the set is lent for as long as the guard lives"]
     pub fn try_read(&self) -> Option<SharedReadGuard<'_, T, A, O, BLOCK_SIZE>> {
+        if self.writing.load(Ordering::Relaxed) {
+            return None;
+        }
         Some(SharedReadGuard { set: self.lock.try_read()? })
     }
 
@@ -163,7 +178,9 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// ```
     #[must_use = "the set is lent for as long as the guard lives"]
     pub fn try_write(&self) -> Option<SharedWriteGuard<'_, T, A, O, BLOCK_SIZE>> {
-        Some(SharedWriteGuard { set: self.lock.try_write()? })
+        let set = self.lock.try_write()?;
+        self.writing.store(true, Ordering::Relaxed);
+        Some(SharedWriteGuard { set, writing: &self.writing })
     }
 
     /// The set, to be changed without a lock: `&mut` shows that nobody else has it.
@@ -283,6 +300,17 @@ pub struct SharedWriteGuard<
     const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
 > {
     set: spin::RwLockWriteGuard<'a, BlockSet<T, A, O, BLOCK_SIZE>>,
+    /// True, and changed by nobody else, as long as `set` holds the lock.
+    writing: &'a AtomicBool,
+}
+
+impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Drop
+    for SharedWriteGuard<'_, T, A, O, BLOCK_SIZE>
+{
+    fn drop(&mut self) {
+        // Before `set` lets go of the lock: after that, the word is the next writer's.
+        self.writing.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Makes of a guard what both are: the set, to look at and to print.
@@ -321,34 +349,65 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> DerefM
 #[cfg(test)]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
-    use core::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
     use super::*;
     use crate::mock::Mock;
 
-    /// How often a test looks for what must never come.
-    const LOOKS: usize = 20_000;
+    /// How often a test lets the others run while it looks: each time, one that spins may use up
+    /// its share of the CPU.
+    const LOOKS: usize = 100;
 
-    #[test]
-    fn a_reader_who_waits_leaves_the_lock_alone() {
-        let mem = Mock::new();
-        let set = SharedBlockSet::<u64, _>::new(BlockSet::new(&mem));
+    /// How often a test looks before it gives up on what never comes.
+    const PATIENCE: usize = 200_000;
+
+    /// Has one more reader wait, and watches how many the lock counts, the writer that is next
+    /// included.
+    fn one_more_waits(set: &SharedBlockSet<u64, &Mock>, counted: usize, until: impl FnOnce()) {
         let asks = AtomicBool::new(false);
         thread::scope(|scope| {
-            let writer = set.write();
-            scope.spawn(|| {
+            let reader = scope.spawn(|| {
                 asks.store(true, Ordering::SeqCst);
                 set.read().len()
             });
             while !asks.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
-            for _ in 0..LOOKS {
-                assert_eq!(set.lock.reader_count(), 0);
+            let other = (0..LOOKS).any(|_| {
                 thread::yield_now();
-            }
-            drop(writer);
+                (0..LOOKS).any(|_| set.lock.reader_count() != counted)
+            });
+            until();
+            reader.join().unwrap();
+            assert!(!other, "the lock has counted the reader who waits");
         });
+    }
+
+    #[test]
+    fn a_reader_who_waits_for_a_writer_leaves_the_lock_alone() {
+        let mem = Mock::new();
+        let set = SharedBlockSet::new(BlockSet::new(&mem));
+        let writer = set.write();
+        one_more_waits(&set, 0, || drop(writer));
+        let writer = set.try_write().unwrap();
+        one_more_waits(&set, 0, || drop(writer));
+    }
+
+    #[test]
+    fn a_reader_who_waits_leaves_the_lock_to_the_writer_who_is_next() {
+        let mem = Mock::new();
+        let set = SharedBlockSet::new(BlockSet::new(&mem));
+        thread::scope(|scope| {
+            let reader = set.read();
+            scope.spawn(|| set.write().push(1).unwrap());
+            let waits = (0..PATIENCE).any(|_| {
+                thread::yield_now();
+                set.writing.load(Ordering::SeqCst)
+            });
+            assert!(waits, "the writer does not show that it waits");
+            one_more_waits(&set, 2, || drop(reader));
+        });
+        assert!(!set.writing.load(Ordering::SeqCst));
+        assert!(set.into_inner().iter().eq(&[1]));
     }
 }
