@@ -66,6 +66,24 @@ use crate::set::block_set::BlockSet;
 /// assert_eq!(SESSIONS.write().writer().push(7), Ok(()));
 /// # Ok::<(), kho_block::GrowError>(())
 /// ```
+///
+/// At the end of this kernel, the set is [taken](BlockSet::take) out of the lock and left to the
+/// next one. What other CPUs append after that goes to the set left behind, and nowhere from there.
+/// In a statement of its own `take` holds the lock for a moment only; in
+/// `SESSIONS.write().take().into_head()` the guard lives on while blocks are freed.
+///
+/// ```
+/// # use kho_block::mock::Mock;
+/// # use kho_block::{BlockSet, SharedBlockSet};
+/// # static MACHINE: Mock = Mock::new();
+/// # static SESSIONS: SharedBlockSet<u64, &Mock> = SharedBlockSet::new(BlockSet::new(&MACHINE));
+/// SESSIONS.write().push(7)?;
+/// let set = SESSIONS.write().take();
+/// let head = set.into_head();
+/// assert!(head.is_some());
+/// # Ok::<(), kho_block::PushError<u64>>(())
+/// ```
+// FIXME(seal): the text and the example above end in `seal` in place of `into_head`, once it is there.
 pub struct SharedBlockSet<
     T: Entry,
     A: PreservedAllocator,
@@ -352,7 +370,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::mock::Mock;
+    use crate::memory::mock::Mock;
 
     /// How often a test lets the others run while it looks: each time, one that spins may use up
     /// its share of the CPU.

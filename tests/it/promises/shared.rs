@@ -196,3 +196,38 @@ fn printing_never_waits() {
     assert_eq!(print(&set), "SharedBlockSet { set: <locked> }");
     assert_eq!(print(&writer), inner);
 }
+
+#[test]
+fn a_set_in_a_static_is_handed_over_and_an_empty_one_is_left() {
+    static MEM: Mock = Mock::new();
+    static SET: SharedBlockSet<u64, &Mock> = SharedBlockSet::new(BlockSet::new(&MEM));
+
+    for kernel in 1..=3 {
+        SET.write().extend_from_slice(&[kernel; 5]).unwrap();
+        let head = SET.write().take().into_head();
+        assert!(head.is_some());
+        assert_eq!((SET.read().len(), SET.read().block_count(), SET.read().head()), (0, 0, None));
+        SET.write().audit().unwrap();
+        assert_eq!(MEM.live(), usize::try_from(kernel).unwrap());
+    }
+}
+
+#[test]
+fn what_is_taken_out_of_a_lock_is_what_the_next_kernel_gets() {
+    let mut mem = Mock::new();
+    let set = shared(&mem);
+    set.write().extend_from_slice(&[1, 2, 3]).unwrap();
+    let before = mem.calls();
+    let mut taken = set.write().take();
+    assert_eq!(mem.calls(), before);
+    // Each goes on by itself.
+    set.write().push(4).unwrap();
+    taken.push(5).unwrap();
+    taken.audit().unwrap();
+    assert!(set.into_inner().iter().eq(&[4]));
+    let head = taken.into_head();
+    assert_eq!(mem.live(), 1);
+    mem.reboot();
+    let set = IncomingSet::<u64, _>::restore(&mem, head).unwrap();
+    assert!(set.iter().eq(&[1, 2, 3, 5]));
+}
