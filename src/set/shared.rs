@@ -1,11 +1,13 @@
-//! A set behind a lock, and the guards that reach it.
+//! A set behind a lock.
 
 #![forbid(unsafe_code)]
 
-use core::ops::{Deref, DerefMut};
+mod guard;
+
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::{fmt, hint};
 
+pub use self::guard::{SharedReadGuard, SharedWriteGuard};
 use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::memory::allocator::PreservedAllocator;
 use crate::chain::entry::Entry;
@@ -259,108 +261,6 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> fmt::D
             None => shared.field("set", &format_args!("<locked>")),
         };
         shared.finish()
-    }
-}
-
-/// A [`SharedBlockSet`]'s set, lent to be read for as long as this lives.
-///
-/// # Examples
-///
-/// ```
-/// use kho_block::mock::Mock;
-/// use kho_block::{BlockSet, SharedBlockSet, SharedReadGuard};
-///
-/// fn total(sessions: SharedReadGuard<'_, u64, &Mock>) -> u64 {
-///     sessions.iter().sum()
-/// }
-///
-/// let mem = Mock::new();
-/// let sessions = SharedBlockSet::new(BlockSet::new(&mem));
-/// sessions.write().extend_from_slice(&[2, 3, 5])?;
-/// assert_eq!(total(sessions.read()), 10);
-/// # Ok::<(), kho_block::GrowError>(())
-/// ```
-#[must_use = "the set is lent for as long as the guard lives"]
-pub struct SharedReadGuard<
-    'a,
-    T: Entry,
-    A: PreservedAllocator,
-    O: Origin = Outgoing,
-    const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
-> {
-    set: spin::RwLockReadGuard<'a, BlockSet<T, A, O, BLOCK_SIZE>>,
-}
-
-/// A [`SharedBlockSet`]'s set, lent to be changed for as long as this lives.
-///
-/// # Examples
-///
-/// ```
-/// use kho_block::mock::Mock;
-/// use kho_block::{BlockSet, GrowError, SharedBlockSet, SharedWriteGuard};
-///
-/// fn save(mut sessions: SharedWriteGuard<'_, u64, &Mock>) -> Result<(), GrowError> {
-///     sessions.extend_from_slice(&[2, 3, 5])
-/// }
-///
-/// let mem = Mock::new();
-/// let sessions = SharedBlockSet::new(BlockSet::new(&mem));
-/// save(sessions.write())?;
-/// assert_eq!(sessions.read().len(), 3);
-/// # Ok::<(), GrowError>(())
-/// ```
-#[must_use = "the set is lent for as long as the guard lives"]
-pub struct SharedWriteGuard<
-    'a,
-    T: Entry,
-    A: PreservedAllocator,
-    O: Origin = Outgoing,
-    const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
-> {
-    set: spin::RwLockWriteGuard<'a, BlockSet<T, A, O, BLOCK_SIZE>>,
-    /// True, and changed by nobody else, as long as `set` holds the lock.
-    writing: &'a AtomicBool,
-}
-
-impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Drop
-    for SharedWriteGuard<'_, T, A, O, BLOCK_SIZE>
-{
-    fn drop(&mut self) {
-        // Before `set` lets go of the lock: after that, the word is the next writer's.
-        self.writing.store(false, Ordering::Relaxed);
-    }
-}
-
-/// Makes of a guard what both are: the set, to look at and to print.
-macro_rules! lends_the_set {
-    ($($name:ident)+) => {$(
-        impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Deref
-            for $name<'_, T, A, O, BLOCK_SIZE>
-        {
-            type Target = BlockSet<T, A, O, BLOCK_SIZE>;
-
-            fn deref(&self) -> &Self::Target {
-                &self.set
-            }
-        }
-
-        impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> fmt::Debug
-            for $name<'_, T, A, O, BLOCK_SIZE>
-        {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                (**self).fmt(f)
-            }
-        }
-    )+};
-}
-
-lends_the_set!(SharedReadGuard SharedWriteGuard);
-
-impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> DerefMut
-    for SharedWriteGuard<'_, T, A, O, BLOCK_SIZE>
-{
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.set
     }
 }
 
