@@ -9,10 +9,10 @@ use core::{fmt, hint};
 
 pub use self::guard::{SharedReadGuard, SharedWriteGuard};
 use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
-use crate::memory::allocator::PreservedAllocator;
 use crate::chain::entry::Entry;
-use crate::set::origin::{Origin, Outgoing};
+use crate::memory::allocator::PreservedAllocator;
 use crate::set::block_set::BlockSet;
+use crate::set::origin::{Origin, Outgoing};
 
 /// A set that several CPUs share, for a `static`: many readers or one writer at a time, who spin
 /// while they wait. Needs the feature `spin`.

@@ -5,7 +5,9 @@
 #[path = "../../../tests/panic-free/src/kernel.rs"]
 mod kernel;
 
-use kho_block::{BlockSet, Cursor, FullError, GrowError, IncomingSet, PhysAddr, RestoreError, Writer};
+use kho_block::{
+    BlockSet, Cursor, FullError, GrowError, IncomingSet, PhysAddr, RestoreError, Writer,
+};
 
 use crate::kernel::Kernel;
 

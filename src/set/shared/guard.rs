@@ -7,10 +7,10 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
-use crate::memory::allocator::PreservedAllocator;
 use crate::chain::entry::Entry;
-use crate::set::origin::{Origin, Outgoing};
+use crate::memory::allocator::PreservedAllocator;
 use crate::set::block_set::BlockSet;
+use crate::set::origin::{Origin, Outgoing};
 
 /// A [`SharedBlockSet`](crate::SharedBlockSet)'s set, lent to be read for as long as this lives.
 ///
