@@ -48,7 +48,7 @@ struct Block {
 pub(crate) struct Kho<B> {
     bindings: B,
     /// Sorted by address.
-    blocks: spin::RwLock<Vec<Block>>,
+    blocks: spin::Mutex<Vec<Block>>,
 }
 
 fn order_of(size: usize) -> Option<u32> {
@@ -65,13 +65,13 @@ impl<B: Bindings> Kho<B> {
     ///
     /// It is the only one of its kernel: no one else knows what it lends.
     pub(crate) const unsafe fn new(bindings: B) -> Self {
-        Self { bindings, blocks: spin::RwLock::new(Vec::new()) }
+        Self { bindings, blocks: spin::Mutex::new(Vec::new()) }
     }
 
     /// Preserves a claimed block for the next kernel: from here on it is as from `alloc_preserve`.
     pub(crate) unsafe fn preserve(&self, ptr: NonNull<u8>, _size: usize) -> Result<(), AllocError> {
         let addr = self.bindings.virt_to_phys(ptr);
-        let mut blocks = self.blocks.write();
+        let mut blocks = self.blocks.lock();
         let at = find(&blocks, addr).map_err(|_| AllocError)?;
         let block = &mut blocks[at];
         match block.state {
@@ -91,7 +91,7 @@ impl<B: Bindings> Kho<B> {
 
     /// Takes `preserve` back: a claimed block again.
     pub(crate) unsafe fn unpreserve(&self, ptr: NonNull<u8>, _size: usize) {
-        let mut blocks = self.blocks.write();
+        let mut blocks = self.blocks.lock();
         let Ok(at) = find(&blocks, self.bindings.virt_to_phys(ptr)) else { return };
         if blocks[at].state == State::Carried {
             // SAFETY: it is the caller's, and preserved.
@@ -114,7 +114,7 @@ unsafe impl<B: Bindings> PreservedAllocator for Kho<B> {
     }
 
     unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, _size: usize) {
-        let mut blocks = self.blocks.write();
+        let mut blocks = self.blocks.lock();
         match find(&blocks, self.bindings.virt_to_phys(ptr)) {
             // SAFETY: it is the caller's, and from `kho_alloc_preserve`.
             Err(_) => unsafe { self.bindings.kho_unpreserve_free(ptr) },
@@ -131,7 +131,7 @@ unsafe impl<B: Bindings> PreservedAllocator for Kho<B> {
 
     fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
         let order = order_of(size)?;
-        let mut blocks = self.blocks.write();
+        let mut blocks = self.blocks.lock();
         let returned = |block: &Block| block.state == State::Returned && block.order == order;
         let unclaimed = || self.bindings.page_mark(addr) == Some(order);
         match find(&blocks, addr) {
@@ -146,7 +146,7 @@ unsafe impl<B: Bindings> PreservedAllocator for Kho<B> {
     }
 
     unsafe fn unrestore(&self, ptr: NonNull<u8>, _size: usize) {
-        let mut blocks = self.blocks.write();
+        let mut blocks = self.blocks.lock();
         let Ok(at) = find(&blocks, self.bindings.virt_to_phys(ptr)) else { return };
         match blocks[at].state {
             State::Claimed => _ = blocks.remove(at),
@@ -156,7 +156,7 @@ unsafe impl<B: Bindings> PreservedAllocator for Kho<B> {
     }
 
     unsafe fn restore_free(&self, ptr: NonNull<u8>, _size: usize) {
-        let mut blocks = self.blocks.write();
+        let mut blocks = self.blocks.lock();
         let Ok(at) = find(&blocks, self.bindings.virt_to_phys(ptr)) else { return };
         match blocks[at].state {
             // SAFETY: it is the caller's, and has its mark.

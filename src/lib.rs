@@ -35,18 +35,20 @@
 //!
 //! | the old kernel | |
 //! |---|---|
-//! | [`BlockSet::new`] | an empty set, which may be a `static` |
+//! | [`BlockSet::new`] | plan: an empty set, which may be a `static` |
 //! | [`grow`](BlockSet::grow) | while there is time: every block that the save will take |
-//! | [`writer`](BlockSet::writer), [`push`](Writer::push) | in the blackout: append, never allocating |
-//! | [`descriptor`](BlockSet::descriptor) | say what the chain is, in the root page |
-//! | [`into_head`](BlockSet::into_head) | leave the blocks to the next kernel, and jump |
+//! | [`descriptor`](BlockSet::descriptor) | into the root page, ahead of time: true whenever the kexec comes |
+//! | [`writer`](BlockSet::writer), [`push`](Writer::push) | fill, in the blackout: append, never allocating |
+//! | [`seal`](BlockSet::seal), [`Sealed::descriptor`] | close the set, and say exactly what it is |
+//! | the jump, then [`unseal`](Sealed::unseal) if it comes back | or [`leave`](Sealed::leave), for good |
 //!
 //! | the new kernel | |
 //! |---|---|
 //! | [`restore`](BlockSet::restore), [`restore_from`](BlockSet::restore_from) | claim and check every block; any fault is an error, and gives every claim back |
-//! | [`iter`](BlockSet::iter), [`get`](BlockSet::get), [`cursor`](BlockSet::cursor) | pick the state up |
-//! | [`release`](BlockSet::release) | or give the claims back, to try again |
-//! | [`destroy`](BlockSet::destroy), `Drop` | free the blocks |
+//! | [`salvage`](BlockSet::salvage) | or, of a damaged chain, what is sound before the damage |
+//! | [`iter`](BlockSet::iter), [`get`](BlockSet::get), [`cursor`](BlockSet::cursor) | take the records over |
+//! | `Drop`, [`release`](BlockSet::release) | something failed: the claims are back, try again |
+//! | [`destroy`](BlockSet::destroy) | all is taken over: free the blocks |
 //!
 //! ```
 //! use kho_block::mock::Mock;
@@ -54,8 +56,8 @@
 //! use kho_block::{BlockSet, IncomingSet};
 //!
 //! #[derive(Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-//! #[zerocopy(crate = "kho_block::zerocopy")]
 //! #[repr(C)]
+//! #[zerocopy(crate = "kho_block::zerocopy")]
 //! struct File {
 //!     token: u64,
 //!     inode: u64,
@@ -66,15 +68,65 @@
 //! let mut files = BlockSet::<File, _>::new(&memory);
 //! files.grow(2)?;
 //! let mut writer = files.writer();
-//! writer.push(File { token: 1, inode: 52 }).expect("there is room for two");
-//! writer.push(File { token: 2, inode: 87 }).expect("there is room for two");
-//! let head = files.into_head();
+//! writer.push(File { token: 1, inode: 52 })?;
+//! writer.push(File { token: 2, inode: 87 })?;
+//! let sealed = files.seal();
+//! let head = sealed.head(); // into a root page
+//! sealed.leave();
 //!
 //! memory.reboot(); // kexec
 //!
-//! let files = IncomingSet::<File, _>::restore(&memory, head)?;
+//! let mut files = IncomingSet::<File, _>::restore(&memory, head)?;
 //! assert_eq!(files.len(), 2);
 //! assert_eq!(files.get(1), Some(&File { token: 2, inode: 87 }));
+//! files.destroy(); // taken over
+//! memory.assert_clean();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How a set ends
+//!
+//! A record that came from the previous kernel is freed by a call that says so, never by a `?`, a
+//! panic or a drop.
+//!
+//! | | dropped | `destroy()` | handed over by |
+//! |---|---|---|---|
+//! | an outgoing set | frees its blocks | frees its blocks | `seal`, `into_head` |
+//! | a [`Sealed`] one | leaves them to the next kernel | `unseal` first | `leave`, or the jump itself |
+//! | an incoming set | gives its claims back: it can be restored again | frees its blocks | |
+//!
+//! Besides `destroy`, [`shrink`](BlockSet::shrink) frees blocks, those without entries. Over KHO what
+//! is claimed at a kexec, and not freed, is gone for the kernel after; other allocators keep it. Theirs
+//! to say, as [the contract](PreservedAllocator#safety) asks.
+//!
+//! # Which call in a failed jump
+//!
+//! | what failed | the call | and then |
+//! |---|---|---|
+//! | growing, before the blackout | none: the set is as it was | give up, or go on with less |
+//! | a push through a writer | none: the entry is in the error | [`Writer::pop`] takes back what was written |
+//! | the jump, after `seal` | [`unseal`](Sealed::unseal); withdraw the root | every entry is there: go on |
+//! | a kernel that panics in between | none | the root page's [`descriptor`](BlockSet::descriptor) is true at every instant |
+//! | restoring one of several chains | none: drop the others | all claims are back: repair, [`salvage`](BlockSet::salvage), or try again |
+//! | taking records over | drop, or [`release`](BlockSet::release) | the chain can be restored again |
+//!
+//! ```
+//! use kho_block::mock::Mock;
+//! use kho_block::{BlockSet, PhysAddr};
+//!
+//! /// Jumps into the next kernel; returns if that fails.
+//! fn kexec(_root: Option<PhysAddr>) {}
+//!
+//! let memory = Mock::new();
+//! let mut sessions = BlockSet::<u64, _>::new(&memory);
+//! sessions.extend_from_slice(&[2, 3, 5])?;
+//!
+//! let sealed = sessions.seal();
+//! kexec(sealed.head());
+//!
+//! let mut sessions = sealed.unseal(); // still here
+//! sessions.push(7)?;
+//! assert!(sessions.iter().eq(&[2, 3, 5, 7]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -103,6 +155,17 @@
 //! The whole allocator, with what it takes to preserve a claimed block again:
 //!
 //! ```no_run
+//! # mod spin {
+//! #     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+//! #     impl<T> Mutex<T> {
+//! #         pub(crate) const fn new(value: T) -> Self {
+//! #             Self(std::sync::Mutex::new(value))
+//! #         }
+//! #         pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
+//! #             self.0.lock().unwrap()
+//! #         }
+//! #     }
+//! # }
 #![doc = include_str!("../docs/kho.rs")]
 //! # fn main() {}
 //! ```
@@ -113,12 +176,20 @@
 //! # When the kexec comes early
 //!
 //! A panic of the old kernel may start the new one in the middle of a save. At every instant the
-//! chain in memory is valid and holds a prefix of what was pushed: an entry is written before the
-//! `count` that covers it, a block is zeroed before the link that reaches it, a block is unlinked
-//! before it is freed, and an entry is un-counted before it is zeroed. The order is that of the
-//! instructions of the CPU that writes, which is the order that counts once the other CPUs have
-//! been stopped. A 32-bit processor without 64-bit stores writes a link in two halves; only a link
-//! above 4 GiB shows it.
+//! chain in memory is valid, holds a prefix of what was pushed, and has no block without entries (but
+//! for the only block of a set without any), so that Linux accepts it too:
+//!
+//! - an entry is written before the `count` that covers it, and un-counted before it is zeroed;
+//! - a block that has no entries yet is spare: it is linked behind the last one in use once its first
+//!   entry is written and counted, and unlinked before its last entry is un-counted;
+//! - a block is unlinked before it is freed.
+//!
+//! The order is that of the instructions of the CPU that writes, which is the order that counts once
+//! the other CPUs have been stopped. A 32-bit processor without 64-bit stores writes a link in two
+//! halves; only a link above 4 GiB shows it.
+//!
+//! Spare blocks of a kernel that did not seal are named by nobody: over KHO they stay until a boot
+//! without a handover. Where a save was called off, [`shrink`](BlockSet::shrink).
 //!
 //! Entries lent by [`push_zeroed`](Writer::push_zeroed), [`get_mut`](BlockSet::get_mut),
 //! [`iter_mut`](BlockSet::iter_mut) and [`blocks_mut`](BlockSet::blocks_mut) are counted already:
@@ -143,12 +214,12 @@
 //! | C, as posted | C, as merged | here |
 //! |---|---|---|
 //! | `luo_block_grow(bs, n)` makes room for `n + 1` | `kho_block_set_grow(bs, n)` for `n` | [`grow(n + 1)`](BlockSet::grow); [`grow(n)`](BlockSet::grow) |
-//! | shrink | shrink | [`shrink`](BlockSet::shrink); before a handover, [`publish`](BlockSet::publish) |
+//! | shrink | shrink | [`shrink`](BlockSet::shrink); before a handover, [`seal`](BlockSet::seal) |
 //! | restore | restore | [`restore`](BlockSet::restore) |
-//! | destroy | destroy | [`destroy`](BlockSet::destroy), `Drop` |
+//! | destroy | destroy | [`destroy`](BlockSet::destroy) |
 //! | iterator: reserve and write an entry | the same | [`writer`](BlockSet::writer), [`Writer::push`], [`Writer::push_zeroed`] |
 //! | iterator: read the next entry | the same | [`iter`](BlockSet::iter), [`cursor`](BlockSet::cursor) |
-//! | iterator: step back | the same | [`Writer::prev`], [`Cursor::prev`] |
+//! | iterator: step back | the same | [`Writer::pop`], [`Cursor::prev`] |
 //! | `luo_block_it_finalize` stores the count | none | none: each count is stored as soon as it holds |
 //! | `kho_alloc_preserve`, `kho_unpreserve_free`, `kho_restore_folio`, `kho_restore_free` | the same | [`PreservedAllocator`] |
 //!
@@ -164,8 +235,8 @@
 //!
 //! # Features
 //!
-//! - `spin` (default): `SharedBlockSet`, a set behind `spin::RwLock`, where the processor has
-//!   compare-and-swap.
+//! - `spin` (default): `SharedBlockSet`, a set behind a reader-writer lock that spins, where the
+//!   processor has compare-and-swap.
 //! - `mock`: the module `mock` and `BlockSet::audit`; links `std`.
 
 #![no_std]

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use core::mem::offset_of;
-#[cfg(not(target_has_atomic = "64"))]
+#[cfg(any(test, not(target_has_atomic = "64")))]
 use core::sync::atomic::AtomicU32;
 #[cfg(target_has_atomic = "64")]
 use core::sync::atomic::AtomicU64;
@@ -61,11 +61,19 @@ impl Header {
 
 /// A native-endian `u64` in preserved memory.
 #[cfg(target_has_atomic = "64")]
+type Word = Whole;
+
+/// A native-endian `u64` in preserved memory.
+#[cfg(not(target_has_atomic = "64"))]
+type Word = Halves;
+
+/// A word for a processor that stores 64 bits in one go.
+#[cfg(target_has_atomic = "64")]
 #[repr(transparent)]
-struct Word(AtomicU64);
+struct Whole(AtomicU64);
 
 #[cfg(target_has_atomic = "64")]
-impl Word {
+impl Whole {
     #[inline]
     fn load(&self) -> u64 {
         self.0.load(Relaxed)
@@ -79,31 +87,55 @@ impl Word {
     }
 }
 
-/// A native-endian `u64` in preserved memory, where the processor has no atomic 64-bit store.
+/// A word for a processor that has no atomic 64-bit store.
 ///
 /// The halves are stored one after the other. A count fits the lower half, so it still changes in
 /// one go, and so does a link unless both of its halves are in use (memory above 4 GiB).
-#[cfg(not(target_has_atomic = "64"))]
+#[cfg(any(test, not(target_has_atomic = "64")))]
 #[repr(C, align(8))]
-struct Word([AtomicU32; 2]);
+struct Halves([AtomicU32; 2]);
 
-#[cfg(not(target_has_atomic = "64"))]
-impl Word {
+#[cfg(any(test, not(target_has_atomic = "64")))]
+impl Halves {
+    /// The lower and the upper half.
+    #[inline]
+    fn halves(&self) -> (&AtomicU32, &AtomicU32) {
+        let [a, b] = &self.0;
+        if cfg!(target_endian = "little") { (a, b) } else { (b, a) }
+    }
+
     #[inline]
     fn load(&self) -> u64 {
-        let [a, b] = &self.0;
-        let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };
+        let (low, high) = self.halves();
         (u64::from(high.load(Relaxed)) << 32) | u64::from(low.load(Relaxed))
     }
 
     #[inline]
     fn store(&self, value: u64) {
-        let [a, b] = &self.0;
-        let (low, high) = if cfg!(target_endian = "little") { (a, b) } else { (b, a) };
+        let (low, high) = self.halves();
         let half = |bits: u64| u32::try_from(bits & 0xffff_ffff).unwrap_or_default();
         compiler_fence(Release);
         high.store(half(value >> 32), Release);
         low.store(half(value), Release);
         compiler_fence(AcqRel);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_in_halves_is_a_native_word() {
+        assert_eq!((size_of::<Halves>(), align_of::<Halves>()), (8, 8));
+        let word = Halves([AtomicU32::new(0), AtomicU32::new(0)]);
+        for value in [0, 1, 127, 0x8000_0000, 0xffff_ffff, 1 << 32, 0x1234_5678_9abc_def0, u64::MAX]
+        {
+            word.store(value);
+            assert_eq!(word.load(), value);
+            let halves = word.0.each_ref().map(|half| half.load(Relaxed).to_ne_bytes());
+            assert_eq!(halves.as_flattened(), value.to_ne_bytes(), "as the other kernel reads it");
+        }
     }
 }

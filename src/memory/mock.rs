@@ -12,9 +12,9 @@
 //! files.extend_from_slice(&[3, 4, 5])?; // your save
 //! let head = files.into_head();
 //! machine.reboot();
-//! let files = IncomingSet::<u64, _>::restore(&machine, head)?; // your restore
+//! let mut files = IncomingSet::<u64, _>::restore(&machine, head)?; // your restore
 //! assert!(files.iter().eq(&[3, 4, 5]));
-//! drop(files);
+//! files.destroy();
 //! machine.assert_clean();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -245,12 +245,21 @@ impl Mock {
     /// Asserts that every block was freed and nothing went wrong. [`Fault::DoubleClaim`] and
     /// [`Fault::WrongSizeClaim`] may have: refusing a claim is how a damaged chain is found.
     ///
+    /// A restored set that was dropped has given its claims back, and freed nothing: its blocks are
+    /// among those that this names.
+    ///
     /// # Panics
     ///
-    /// With what is left, or what went wrong.
+    /// With what is left, by address, or what went wrong.
     pub fn assert_clean(&self) {
-        assert_eq!(self.live(), 0, "blocks are neither freed nor left to the next kernel");
-        assert_eq!(self.unclaimed(), 0, "blocks of the previous kernel were never claimed");
+        let [allocated, left, claimed] = [State::Outgoing, State::Left, State::Claimed]
+            .map(|state| Addrs(self.machine().addrs(state)));
+        assert!(
+            allocated.0.is_empty(),
+            "allocated, and neither freed nor handed over: {allocated}"
+        );
+        assert!(claimed.0.is_empty(), "claimed, and neither freed nor given back: {claimed}");
+        assert!(left.0.is_empty(), "left by the previous kernel, and never freed: {left}");
         let mut faults = self.faults();
         faults.retain(|fault| {
             !matches!(fault, Fault::DoubleClaim { .. } | Fault::WrongSizeClaim { .. })
@@ -307,6 +316,22 @@ unsafe impl PreservedAllocator for Mock {
         let machine = &mut *self.machine();
         machine.calls.restore_free = machine.calls.restore_free.saturating_add(1);
         machine.free("restore_free", State::Claimed, ptr, size);
+    }
+}
+
+/// Addresses of blocks, as a message names them: the first few.
+struct Addrs(Vec<u64>);
+
+impl fmt::Display for Addrs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 8;
+        for (number, addr) in self.0.iter().take(NAMED).enumerate() {
+            write!(f, "{}{addr:#x}", if number > 0 { ", " } else { "" })?;
+        }
+        match self.0.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 

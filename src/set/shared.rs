@@ -65,14 +65,14 @@ use crate::set::origin::{Origin, Outgoing};
 /// let old = std::mem::replace(&mut *SESSIONS.write(), set);
 /// drop(old);
 ///
-/// assert_eq!(SESSIONS.write().writer().push(7), Ok(()));
-/// # Ok::<(), kho_block::GrowError>(())
+/// SESSIONS.write().writer().push(7)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// At the end of this kernel, the set is [taken](BlockSet::take) out of the lock and left to the
-/// next one. What other CPUs append after that goes to the set left behind, and nowhere from there.
-/// In a statement of its own `take` holds the lock for a moment only; in
-/// `SESSIONS.write().take().into_head()` the guard lives on while blocks are freed.
+/// At the end of this kernel, the set is [taken](BlockSet::take) out of the lock and
+/// [sealed](BlockSet::seal) for the next one. What other CPUs append after that goes to the set left
+/// behind, and nowhere from there. In a statement of its own `take` holds the lock for a moment
+/// only; in `SESSIONS.write().take().seal()` the guard lives on while spare blocks are freed.
 ///
 /// ```
 /// # use kho_block::mock::Mock;
@@ -81,11 +81,10 @@ use crate::set::origin::{Origin, Outgoing};
 /// # static SESSIONS: SharedBlockSet<u64, &Mock> = SharedBlockSet::new(BlockSet::new(&MACHINE));
 /// SESSIONS.write().push(7)?;
 /// let set = SESSIONS.write().take();
-/// let head = set.into_head();
-/// assert!(head.is_some());
+/// let sealed = set.seal();
+/// assert!(sealed.head().is_some());
 /// # Ok::<(), kho_block::PushError<u64>>(())
 /// ```
-// FIXME(seal): the text and the example above end in `seal` in place of `into_head`, once it is there.
 pub struct SharedBlockSet<
     T: Entry,
     A: PreservedAllocator,

@@ -277,7 +277,8 @@ fn link<T: Entry, const BLOCK_SIZE: usize>(blocks: &[Block<T, BLOCK_SIZE>], ends
     }
 }
 
-#[cfg(all(test, feature = "mock"))]
+#[cfg(test)]
+#[cfg(feature = "mock")]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use crate::memory::mock::Mock;

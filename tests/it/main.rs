@@ -17,6 +17,7 @@ mod faults;
 mod golden;
 mod handover;
 mod heap;
+mod house;
 mod kho;
 mod model;
 mod promises;

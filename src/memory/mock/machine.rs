@@ -67,6 +67,11 @@ impl Machine {
         self.blocks.values().filter(|(is, _)| *is == state).count()
     }
 
+    /// The blocks in a state, by address.
+    pub(super) fn addrs(&self, state: State) -> Vec<u64> {
+        self.blocks.iter().filter(|(_, (is, _))| *is == state).map(|(&addr, _)| addr).collect()
+    }
+
     pub(super) fn reboot(&mut self) {
         self.freed.clear();
         for (addr, (state, memory)) in mem::take(&mut self.blocks) {

@@ -121,7 +121,7 @@ fn what_is_claimed_and_neither_freed_nor_preserved_again_is_gone_for_the_kernel_
         assert_eq!(machine.faults(), [Fault::Lost { addr: head.unwrap().get() }]);
         let kho = boot(&machine);
         let error = IncomingSet::<u64, _>::restore(&kho, head).unwrap_err();
-        assert_eq!(error.kind, RestoreErrorKind::NotPreserved);
+        assert_eq!(error.kind, RestoreErrorKind::NotPreserved { block_size: 8192 });
     }
 }
 
