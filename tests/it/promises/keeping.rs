@@ -98,3 +98,21 @@ fn what_try_extend_was_given_before_its_iterator_panicked_is_kept() {
         mem.assert_clean();
     }
 }
+
+#[test]
+fn try_extend_asks_an_iterator_nothing_more_once_it_has_ended() {
+    for grown in [0, 2, 14] {
+        let mem = Mock::new();
+        let mut set = Set::new(&mem);
+        set.grow(grown).unwrap();
+        let mut asked = 0;
+        // Ends after two entries, but would go on.
+        set.try_extend(core::iter::from_fn(|| {
+            asked += 1;
+            (asked % 3 != 0 && asked < 12).then_some(asked)
+        }))
+        .unwrap();
+        assert!(set.iter().eq(&[1, 2]), "with room for {grown}");
+        assert_eq!(asked, 3, "with room for {grown}");
+    }
+}

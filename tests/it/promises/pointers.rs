@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "reads and writes through `entry_ptr`")]
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kho_block::mock::Mock;
 use kho_block::{IncomingSet, OutgoingSet};
@@ -70,6 +70,42 @@ fn it_stays_good_while_others_are_pushed_popped_swapped_and_changed() {
     set.audit().unwrap();
     assert_eq!(turns, 13);
     assert!(set.iter().eq(&[10 + turns, 121, 30 + turns]));
+}
+
+#[test]
+fn it_may_be_written_through_while_other_entries_are_worked_on() {
+    let mem = Mock::new();
+    let mut set = Set::new(&mem);
+    set.extend_from_slice(&[0, 20, 30]).unwrap();
+    let first = set.entry_ptr(0).unwrap();
+    // SAFETY: aligned, and its entry stays; nothing but this counts in it.
+    let counter = unsafe { AtomicU64::from_ptr(first.as_ptr()) };
+    let (begun, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                counter.fetch_add(1, Ordering::Relaxed);
+                begun.store(true, Ordering::Relaxed);
+            }
+        });
+        while !begun.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        for turn in 0..30 {
+            set.push(40).unwrap();
+            set.extend_from_slice(&[50, 60]).unwrap();
+            set.try_extend([70]).unwrap();
+            assert_eq!((set.get(1), set.last()), (Some(&20), Some(&70)));
+            assert_eq!((set.pop(), set.writer().pop()), (Some(70), Some(60)));
+            *set.get_mut(1).unwrap() = 20;
+            assert_eq!(set.swap_remove(2), Some(if turn == 0 { 30 } else { 50 }));
+            set.truncate(2);
+            set.push(50).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(set.get(0).is_some_and(|&count| count > 0));
+    assert!(set.iter().skip(1).eq(&[20, 50]));
 }
 
 #[test]
