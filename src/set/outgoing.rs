@@ -154,7 +154,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         &mut self,
         entries: I,
     ) -> Result<(), PushError<T>> {
-        let mut entries = entries.into_iter();
+        let mut entries = entries.into_iter().fuse();
         loop {
             self.end().extend(&mut entries);
             let Some(entry) = entries.next() else { return Ok(()) };
