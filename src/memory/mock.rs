@@ -111,7 +111,7 @@ impl Mock {
     /// machine.place([0x8000, 0x2000]);
     /// let mut set = BlockSet::<u64, _>::new(&machine);
     /// set.grow(1)?;
-    /// assert_eq!(set.head(), PhysAddr::new(0x8000));
+    /// assert_eq!(set.first_block(), PhysAddr::new(0x8000));
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     ///

@@ -68,7 +68,6 @@ operations! {
     descriptor(set: &Set<T, Outgoing, SIZE>, tag: u64) -> Descriptor { set.descriptor(tag) }
     seal(set: Set<T, Outgoing, SIZE>) -> Sealed<Set<T, Outgoing, SIZE>> { set.seal() }
     into_head(set: Set<T, Outgoing, SIZE>) -> Option<PhysAddr> { set.into_head() }
-    take(set: &mut Set<T, Outgoing, SIZE>) -> Set<T, Outgoing, SIZE> { set.take() }
 
     sealed_deref(sealed: &Sealed<Set<T, Outgoing, SIZE>>) -> &Set<T, Outgoing, SIZE> { sealed }
     sealed_head(sealed: &Sealed<Set<T, Outgoing, SIZE>>) -> Option<PhysAddr> { sealed.head() }
