@@ -71,7 +71,7 @@ pub(crate) fn save(memory: Memory, service: Service) -> Result<u64> {
             files.push(File { compatible: padded(TCP_STREAM), data: number, token })?;
         }
         let count = u64::try_from(files.len())?;
-        let files_head = PhysAddr::to_wire(files.publish());
+        let files_head = PhysAddr::to_wire(files.head());
         sessions.push(Session { name: padded(&name), files: files_head, count })?;
         chains.push(files);
     }
@@ -79,6 +79,7 @@ pub(crate) fn save(memory: Memory, service: Service) -> Result<u64> {
     for connection in service.connections.into_values() {
         descriptors::leave(connection.socket)?;
     }
+    let sessions = sessions.seal();
     memory.set_root(&Root {
         sessions: sessions.descriptor(SESSIONS),
         generation: service.generation,
@@ -86,7 +87,7 @@ pub(crate) fn save(memory: Memory, service: Service) -> Result<u64> {
         save: u64::try_from(begun.elapsed().as_nanos())?,
     })?;
     // Each head is in the record or root page that names the chain.
-    let _ = sessions.into_head();
+    let _ = sessions.leave();
     for files in chains {
         let _ = files.into_head();
     }
