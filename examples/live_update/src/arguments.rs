@@ -25,7 +25,9 @@ Options:
   --connections N   connections that the client opens (default 500, at most 5000)
   --sessions N      sessions that they are grouped into (default 100, or one a connection if
                     those are fewer)
-  --updates N       how often the server replaces itself (default 5, at most 30)
+  --updates N       how often the server is to replace itself (default 5, at most 30)
+  --fail-updates N  have the first N of them name a program that is not there, so that they fail
+                    and the server has to go on serving (default 0)
   -h, --help        print this
 ";
 
@@ -34,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) connections: usize,
     pub(crate) sessions: usize,
     pub(crate) updates: u64,
+    /// How many of the updates are to fail: the first ones.
+    pub(crate) fail_updates: u64,
 }
 
 /// Which of the three processes this is, or that it only has to say how they are started.
@@ -41,7 +45,7 @@ pub(crate) enum Role {
     Help,
     Supervisor(Plan),
     Client { plan: Plan, port: u16 },
-    FirstServer,
+    FirstServer { fail_updates: u64 },
     NextServer { memory: u64 },
 }
 
@@ -51,7 +55,7 @@ impl Role {
         match self {
             Self::Help | Self::Supervisor(_) => "live_update",
             Self::Client { .. } => "live_update client",
-            Self::FirstServer | Self::NextServer { .. } => "live_update server",
+            Self::FirstServer { .. } | Self::NextServer { .. } => "live_update server",
         }
     }
 
@@ -71,6 +75,7 @@ impl Role {
         let mut connections = 500;
         let mut sessions = None;
         let mut updates = 5;
+        let mut fail_updates = 0;
         // What the supervisor asks of its children: to be the client of the server at a port, the
         // first generation of the server, or the next with the memory behind a descriptor.
         let mut client_of = None;
@@ -81,6 +86,7 @@ impl Role {
                 Long("connections") => connections = parser.value()?.parse()?,
                 Long("sessions") => sessions = Some(parser.value()?.parse()?),
                 Long("updates") => updates = parser.value()?.parse()?,
+                Long("fail-updates") => fail_updates = parser.value()?.parse()?,
                 Long("client-of") => client_of = Some(parser.value()?.parse()?),
                 Long("serve") => serve = true,
                 Long("resume") => resume = Some(parser.value()?.parse()?),
@@ -92,9 +98,9 @@ impl Role {
             return Ok(Self::NextServer { memory });
         }
         if serve {
-            return Ok(Self::FirstServer);
+            return Ok(Self::FirstServer { fail_updates });
         }
-        let plan = Plan::new(connections, sessions, updates)?;
+        let plan = Plan::new(connections, sessions, updates, fail_updates)?;
         Ok(match client_of {
             Some(port) => Self::Client { plan, port },
             None => Self::Supervisor(plan),
@@ -106,7 +112,12 @@ impl Plan {
     /// # Errors
     ///
     /// If a number is out of range.
-    fn new(connections: usize, sessions: Option<usize>, updates: u64) -> Result<Self> {
+    fn new(
+        connections: usize,
+        sessions: Option<usize>,
+        updates: u64,
+        fail_updates: u64,
+    ) -> Result<Self> {
         let sessions = sessions.unwrap_or(connections.min(100));
         if !(1..=MAX_CONNECTIONS).contains(&connections) {
             let range = format!("from 1 to {MAX_CONNECTIONS}");
@@ -119,7 +130,11 @@ impl Plan {
         if updates > MAX_UPDATES {
             return Err(format!("--updates must be {MAX_UPDATES} at most, not {updates}").into());
         }
-        Ok(Self { connections, sessions, updates })
+        if fail_updates > updates {
+            let range = format!("{updates} at most, as many as there are updates");
+            return Err(format!("--fail-updates must be {range}, not {fail_updates}").into());
+        }
+        Ok(Self { connections, sessions, updates, fail_updates })
     }
 }
 
@@ -134,7 +149,7 @@ mod tests {
 
     fn plan(arguments: &str) -> (usize, usize, u64) {
         match read(arguments).unwrap() {
-            Role::Supervisor(Plan { connections, sessions, updates }) => {
+            Role::Supervisor(Plan { connections, sessions, updates, .. }) => {
                 (connections, sessions, updates)
             }
             role => panic!("{arguments}: {}", role.name()),
@@ -159,6 +174,10 @@ mod tests {
                 "--sessions must be from 1 to 500, one a connection at most, not 501",
             ),
             ("--updates 31", "--updates must be 30 at most, not 31"),
+            (
+                "--fail-updates 6",
+                "--fail-updates must be 5 at most, as many as there are updates, not 6",
+            ),
             ("--serve=yes", "unexpected argument for option '--serve': \"yes\""),
             ("--upgrades 3", "invalid option '--upgrades'; see --help"),
             ("5", "unexpected argument \"5\"; see --help"),

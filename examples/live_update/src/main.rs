@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Role::Help => Ok(write!(stdout(), "{HELP}")?),
         Role::Supervisor(plan) => supervisor::run(&plan, begun),
         Role::Client { plan, port } => client::run(&plan, port),
-        Role::FirstServer => server::start(),
+        Role::FirstServer { fail_updates } => server::start(fail_updates),
         Role::NextServer { memory } => server::resume(memory, begun),
     });
     match outcome {

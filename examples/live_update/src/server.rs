@@ -30,6 +30,12 @@ pub(crate) const REPORT: u8 = b'r';
 /// The supervisor's order to update.
 pub(crate) const UPDATE: u8 = b'u';
 
+/// The program of the next generation. A server in earnest would name the path of its new version.
+const NEXT: &str = "/proc/self/exe";
+
+/// The program of an update that is to fail.
+const ABSENT: &str = "/proc/self/absent";
+
 /// What standard input, where orders come from, is called in events.
 const ORDERS: u64 = 0;
 
@@ -39,12 +45,12 @@ const QUEUE: i32 = 4096;
 /// How long a client may take to accept a reply that its socket has no room for.
 const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Is the first generation, until it is told to end.
+/// Is the first generation, until it is told to end. Its first `to_fail` updates fail.
 ///
 /// # Errors
 ///
 /// If the system refuses what the server needs.
-pub(crate) fn start() -> Result<()> {
+pub(crate) fn start(to_fail: u64) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     // A queue longer than that of `std`, so that no client has to knock twice: that takes a second.
     listen(&listener, QUEUE)?;
@@ -53,7 +59,9 @@ pub(crate) fn start() -> Result<()> {
     let memory = Memory::create()?;
     let service =
         Service { generation: 1, listener: listener.into(), connections: Default::default() };
-    Server::new(memory, service, Figures::default())?.run()
+    let mut server = Server::new(memory, service, Figures::default())?;
+    server.to_fail = to_fail;
+    server.run()
 }
 
 /// Is a later generation, until it is told to end. It `begun` when the process was replaced.
@@ -68,6 +76,7 @@ pub(crate) fn resume(memory: u64, begun: Instant) -> Result<()> {
     let (service, figures) = restore(&memory, inherited)?;
     let mut server = Server::new(memory, service, figures)?;
     server.restore = u64::try_from(begun.elapsed().as_nanos())?;
+    server.updated()?;
     server.run()
 }
 
@@ -78,6 +87,10 @@ struct Server {
     figures: Figures,
     /// How long it took to take everything up, in nanoseconds.
     restore: u64,
+    /// Updates that failed, all of this generation.
+    failed: u64,
+    /// Updates that are still to fail.
+    to_fail: u64,
 }
 
 impl Server {
@@ -88,7 +101,7 @@ impl Server {
     /// If the system cannot watch the descriptors.
     fn new(memory: Memory, service: Service, figures: Figures) -> Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let server = Self { memory, service, epoll, figures, restore: 0 };
+        let server = Self { memory, service, epoll, figures, restore: 0, failed: 0, to_fail: 0 };
         server.watch(std::io::stdin(), ORDERS)?;
         server.watch(&server.service.listener, server.listener())?;
         for (&number, connection) in &server.service.connections {
@@ -138,7 +151,8 @@ impl Server {
                 match self.order()? {
                     Some(REPORT) => self.report()?,
                     Some(UPDATE) => {
-                        return update(self.memory, self.service).map(|never| match never {});
+                        let next = if self.to_fail > 0 { ABSENT } else { NEXT };
+                        return update(self.memory, self.service, next).map(|never| match never {});
                     }
                     _ => return Ok(()),
                 }
@@ -169,6 +183,15 @@ impl Server {
         let (Figures { blocks, save }, restore) = (&self.figures, self.restore);
         let mut out = std::io::stdout();
         Ok(writeln!(out, "serving {generation} {sessions} {files} {blocks} {save} {restore}")?)
+    }
+
+    /// Tells the supervisor which generation serves after an update, and how many failed in it.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens.
+    fn updated(&self) -> Result<()> {
+        Ok(writeln!(std::io::stdout(), "updated {} {}", self.service.generation, self.failed)?)
     }
 
     /// Accepts all new connections.
@@ -257,14 +280,17 @@ impl Connection {
     }
 }
 
-/// Replaces the process by the next generation.
+/// Replaces the process by the next generation, which runs the program `next`.
 ///
 /// # Errors
 ///
 /// Whatever kept it from doing so.
-fn update(memory: Memory, service: Service) -> Result<Infallible> {
+fn update(memory: Memory, service: Service, next: &str) -> Result<Infallible> {
     let memory = save(memory, service)?;
-    // A server in earnest would name the path of its new version here.
-    let mut next = Command::new("/proc/self/exe");
-    Err(next.arg0("live_update").arg("--resume").arg(memory.to_string()).exec().into())
+    Err(Command::new(next)
+        .arg0("live_update")
+        .arg("--resume")
+        .arg(memory.to_string())
+        .exec()
+        .into())
 }

@@ -22,13 +22,14 @@ const TENURE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 ///
-/// If anything failed, or a single reply was wrong or connection lost.
+/// If anything failed, or a single reply was wrong or connection lost, or not as many updates failed
+/// as were to.
 pub(crate) fn run(plan: &Plan, begun: Instant) -> Result<()> {
     let deadline = begun.checked_add(TIME_LIMIT).ok_or("the clock ends too soon")?;
-    let Plan { connections, sessions, updates } = *plan;
+    let Plan { connections, sessions, updates, fail_updates } = *plan;
     limits::allow(connections)?;
 
-    let mut server = Process::start("server", "--serve")?;
+    let mut server = Process::start("server", &format!("--serve --fail-updates {fail_updates}"))?;
     let [port] = server.expect("port", deadline)?;
     let arguments = format!("--connections {connections} --sessions {sessions} --client-of {port}");
     let mut client = Process::start("client", &arguments)?;
@@ -45,47 +46,71 @@ pub(crate) fn run(plan: &Plan, begun: Instant) -> Result<()> {
          generations {generations}, longest gap {}",
         Nanos(gap)
     )?;
-    outcome?;
+    let failed = outcome?;
+    if failed > 0 {
+        writeln!(out, "failed updates {failed}, after each of which the server went on")?;
+    }
     client.finish(deadline)?;
     server.finish(deadline)?;
     if wrong > 0 || lost > 0 {
         return Err("not every reply was right, or not every connection was kept".into());
     }
+    if failed != fail_updates {
+        return Err(format!("{failed} updates failed, and {fail_updates} were to").into());
+    }
     Ok(())
 }
 
 /// Has the server replace itself as often as asked for, and prints a line for each generation.
+/// Returns how many of the updates failed.
 ///
 /// # Errors
 ///
 /// If one of the two fails, or is late.
-fn update(updates: u64, server: &mut Process, client: &Process, deadline: Instant) -> Result<()> {
+fn update(updates: u64, server: &mut Process, client: &Process, deadline: Instant) -> Result<u64> {
     let mut out = stdout();
     writeln!(out, "generation  sessions  files  blocks      saved   restored  longest gap")?;
+    let mut failed = 0_u64;
+    let mut failed_in_generation = 0;
     for left in (0..=updates).rev() {
-        let [seen, gap] = client.expect("seen", deadline)?;
-        server.tell(REPORT)?;
-        let [generation, sessions, files, blocks, save, restore] =
-            server.expect("serving", deadline)?;
-        if seen != generation {
-            return Err(format!("generation {generation} serves, but {seen} replied").into());
+        if failed_in_generation == 0 {
+            report(server, client, deadline)?;
         }
-        writeln!(
-            out,
-            "{generation:>10}  {sessions:>8}  {files:>5}  {blocks:>6} {:>10} {:>10} {:>12}",
-            Nanos(save),
-            Nanos(restore),
-            Nanos(gap)
-        )?;
         // At least half of the time that is left goes to the updates that are left.
         let time = deadline.saturating_duration_since(Instant::now());
         let share = time.checked_div(u32::try_from(left)?.saturating_add(2).saturating_mul(2));
         sleep(TENURE.min(share.unwrap_or_default()));
         if left > 0 {
             server.tell(UPDATE)?;
+            [_, failed_in_generation] = server.expect("updated", deadline)?;
+            if failed_in_generation > 0 {
+                failed = failed.saturating_add(1);
+            }
         }
     }
-    Ok(())
+    Ok(failed)
+}
+
+/// Prints a line for the generation that serves now, once it has replied to every connection.
+///
+/// # Errors
+///
+/// If server or client fails, or is late.
+fn report(server: &mut Process, client: &Process, deadline: Instant) -> Result<()> {
+    let [seen, gap] = client.expect("seen", deadline)?;
+    server.tell(REPORT)?;
+    let [generation, sessions, files, blocks, save, restore] =
+        server.expect("serving", deadline)?;
+    if seen != generation {
+        return Err(format!("generation {generation} serves, but {seen} replied").into());
+    }
+    Ok(writeln!(
+        stdout(),
+        "{generation:>10}  {sessions:>8}  {files:>5}  {blocks:>6} {:>10} {:>10} {:>12}",
+        Nanos(save),
+        Nanos(restore),
+        Nanos(gap)
+    )?)
 }
 
 /// A time in nanoseconds, in the unit that suits it; `-` if there is none.
