@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
+use kho_block::zerocopy::transmute;
 use kho_block::{BlockSet, IncomingSet, PhysAddr, RestoreChecks};
 
 use crate::memory::Memory;
-use crate::records::{File, Root, SESSIONS, Session, TCP_STREAM, padded};
+use crate::records::{File, Root, RootWords, SESSIONS, Session, TCP_STREAM, padded};
 use crate::wire::SessionName;
 use crate::{Result, descriptors};
 
@@ -80,12 +81,14 @@ pub(crate) fn save(memory: Memory, service: Service) -> Result<u64> {
         descriptors::leave(connection.socket)?;
     }
     let sessions = sessions.seal();
-    memory.set_root(&Root {
+    let root = Root {
         sessions: sessions.descriptor(SESSIONS),
         generation: service.generation,
         listener: descriptors::leave(service.listener)?,
         save: u64::try_from(begun.elapsed().as_nanos())?,
-    })?;
+    };
+    let words: RootWords = transmute!(root);
+    memory.set_root(words);
     // Each head is in the record or root page that names the chain.
     let _ = sessions.leave();
     for files in chains {
@@ -103,7 +106,8 @@ pub(crate) fn restore(
     memory: &Memory,
     mut inherited: BTreeMap<u64, OwnedFd>,
 ) -> Result<(Service, Figures)> {
-    let root = memory.root::<Root>()?;
+    let words: RootWords = memory.root().ok_or("no root was left")?;
+    let root: Root = transmute!(words);
     let mut take = |number| {
         inherited.remove(&number).ok_or_else(|| format!("descriptor {number} was not inherited"))
     };

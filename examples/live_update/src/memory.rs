@@ -11,18 +11,16 @@
 
 use core::ptr::{self, NonNull};
 use core::slice;
-use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use core::sync::atomic::{AtomicU8, AtomicUsize};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::os::fd::OwnedFd;
 
-use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes};
 use kho_block::{
     AllocError, DEFAULT_BLOCK_SIZE as BLOCK_SIZE, PhysAddr, PreservedAllocator, PreservedBlock,
 };
 use rustix::fs::{
     MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create,
 };
-use rustix::io::{pread, pwrite};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 
 use crate::{Result, descriptors};
@@ -35,6 +33,9 @@ const FIRST_BLOCK: usize = 2;
 
 /// Bytes of the file, 64 MiB. Those never written cost nothing.
 const FILE_SIZE: usize = BLOCKS * BLOCK_SIZE;
+
+/// Words of the root page, which is a block.
+const ROOT_WORDS: usize = BLOCK_SIZE / size_of::<u64>();
 
 /// The physical address of block 0.
 const FIRST_ADDR: usize = 1 << 30;
@@ -61,11 +62,13 @@ mod state {
 /// 1. `base` is where `FILE_SIZE` bytes of `file` are mapped, to be read and written, at a multiple
 ///    of `BLOCK_SIZE`, until the process ends or is replaced.
 /// 2. The size of `file` is sealed, and no other process or mapping has it.
-/// 3. `tracker` is block 1, and the only reference to it.
+/// 3. `root` is block 0 and `tracker` block 1, and they are the only references to these.
 /// 4. A block is lent exactly while its state is `OUTGOING` or `CLAIMED`.
 pub(crate) struct Memory {
     file: OwnedFd,
     base: NonNull<u8>,
+    /// The words of the root page. If the first is zero, there is no root.
+    root: &'static [AtomicU64],
     tracker: &'static [AtomicU8],
     /// The block allocated last, behind which the search for the next one starts.
     last: AtomicUsize,
@@ -124,34 +127,40 @@ impl Memory {
         // less than a block.
         let base = unsafe { mmap(base, FILE_SIZE, access, flags | MapFlags::FIXED, &file, 0) }?;
         let base = NonNull::new(base.cast::<u8>()).ok_or("mapped at address zero")?;
+        let root = base.as_ptr().cast::<AtomicU64>();
+        // SAFETY: block 0, `ROOT_WORDS` words that stay mapped; never lent, and any bytes are a word.
+        let root = unsafe { slice::from_raw_parts(root, ROOT_WORDS) };
         let tracker = base.as_ptr().wrapping_add(BLOCK_SIZE).cast::<AtomicU8>();
         // SAFETY: block 1, `BLOCKS` bytes that stay mapped; never lent, and any byte is an `AtomicU8`.
         let tracker = unsafe { slice::from_raw_parts(tracker, BLOCKS) };
         // INVARIANT: 1 and 3. by the calls above. 2. by the seals; a memfd has no name, and its one
         // descriptor went from the previous generation, which is no more, to this one. 4. nothing is
         // lent yet.
-        Ok(Self { file, base, tracker, last: AtomicUsize::new(FIRST_BLOCK) })
+        Ok(Self { file, base, root, tracker, last: AtomicUsize::new(FIRST_BLOCK) })
     }
 
-    /// Writes the root page.
+    /// Writes the root page, whose first word says that there is one and is not zero.
     ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
-    pub(crate) fn set_root<T: IntoBytes + Immutable>(&self, root: &T) -> Result<()> {
-        let written = pwrite(&self.file, root.as_bytes(), 0)?;
-        if written == size_of::<T>() { Ok(()) } else { Err("short write of the root page".into()) }
+    /// Whenever the process ends, the next generation finds the old root, none, or the new one.
+    pub(crate) fn set_root<const N: usize>(&self, root: [u64; N]) {
+        const { assert!(N <= ROOT_WORDS, "a root page is a block") };
+        self.withdraw_root();
+        let words = || self.root.iter().zip(root);
+        for (word, value) in words().skip(1).chain(words().take(1)) {
+            word.store(value, Release);
+        }
     }
 
-    /// Reads the root page.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
-    pub(crate) fn root<T: FromBytes + IntoBytes>(&self) -> Result<T> {
-        let mut root = T::new_zeroed();
-        let read = pread(&self.file, root.as_mut_bytes(), 0)?;
-        if read == size_of::<T>() { Ok(root) } else { Err("short read of the root page".into()) }
+    /// Leaves the next generation no root.
+    pub(crate) fn withdraw_root(&self) {
+        self.root.iter().take(1).for_each(|first| first.store(0, Release));
+    }
+
+    /// The words of the root page; `None` if there is no root.
+    pub(crate) fn root<const N: usize>(&self) -> Option<[u64; N]> {
+        let mut root = [0; N];
+        root.iter_mut().zip(self.root).for_each(|(to, from)| *to = from.load(Relaxed));
+        Some(root).filter(|root| root.first().is_some_and(|&first| first != 0))
     }
 
     /// Blocks that are not free.
@@ -211,7 +220,7 @@ impl Memory {
 // 1. Valid: a block is part of the mapping, which outlives `self` (invariant 1) and whose file cannot
 //    be cut short (2). Bytes of a file are initialised.
 // 2. Exclusive: only the one who changed its state hands a block out, and blocks do not overlap.
-//    `root` and `set_root` touch block 0, the tracker is block 1, and neither is lent.
+//    The root page is block 0, the tracker is block 1, and neither is lent.
 // 3. Aligned: `base` and `FIRST_ADDR` are multiples of `BLOCK_SIZE`, the only size that is served.
 // 4. Zeroed: `alloc_preserve` does so.
 // 5. Once: `restore` turns `LEFT` into `CLAIMED` in one step. `inherit` made `LEFT` of what the

@@ -50,6 +50,9 @@ pub(crate) struct Root {
     pub(crate) save: u64,
 }
 
+/// The same, as it is stored: word by word. The first one, of the descriptor, is never zero.
+pub(crate) type RootWords = [u64; size_of::<Root>() / size_of::<u64>()];
+
 const _: () = assert!(size_of::<Session>() == 80);
 const _: () = assert!(size_of::<File>() == 64);
 const _: () = assert!(size_of::<Root>() == 72);
