@@ -1,30 +1,43 @@
 //! Open descriptors across `execve`: left by one generation, taken up once by the next.
 //!
 //! Everything that this program opens is close-on-exec, as is everything that `std` opens. A
-//! descriptor without that flag is therefore owned by nobody in the process: [`leave`] clears the
-//! flag as it gives up ownership, and [`take_inherited`] sets it as it takes ownership.
+//! descriptor without that flag is therefore owned by nobody in the process, and [`take_inherited`]
+//! sets it as it takes ownership. [`exec`] clears it for the length of the call alone, in which
+//! nothing else runs: if there is no next generation, everything is as it was.
 //!
 //! Unsafe is open here to own a descriptor that is known by its number alone.
 
 #![expect(unsafe_code, reason = "owns descriptors that were open when the program started")]
 
+use core::error::Error;
+use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::unistd::execv;
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
 use crate::Result;
 
-/// Leaves a descriptor open for the next generation; returns its number.
+/// Replaces the process by `program`, which finds the descriptors in `open` as it starts. The first
+/// of its `arguments` is its name.
 ///
-/// # Errors
-///
-/// If its flag cannot be cleared; it is closed then.
-pub(crate) fn leave(fd: OwnedFd) -> Result<u64> {
-    fcntl_setfd(&fd, FdFlags::empty())?;
-    Ok(u64::try_from(fd.into_raw_fd())?)
+/// Returns what kept it from doing so, if anything did; `open` is then as it was.
+pub(crate) fn exec(program: &CStr, arguments: &[&CStr], open: &[BorrowedFd<'_>]) -> Box<dyn Error> {
+    let cleared = open.iter().try_for_each(|fd| fcntl_setfd(fd, FdFlags::empty()));
+    let error = match cleared {
+        Ok(()) => match execv(program, arguments) {
+            Err(error) => error.into(),
+        },
+        Err(error) => error.into(),
+    };
+    for fd in open {
+        // Nothing but a descriptor that is not open could keep it from being set.
+        let _ = fcntl_setfd(fd, FdFlags::CLOEXEC);
+    }
+    error
 }
 
 /// Takes over every descriptor that was left open, by its number, the standard streams excepted.
@@ -59,4 +72,26 @@ pub(crate) fn take_inherited() -> Result<BTreeMap<u64, OwnedFd>> {
         inherited.insert(u64::try_from(number)?, owned);
     }
     Ok(inherited)
+}
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn an_exec_that_fails_leaves_no_descriptor_open() {
+        let files = [File::open("/dev/null").unwrap(), File::open("/dev/null").unwrap()];
+
+        let open = [files[0].as_fd(), files[1].as_fd()];
+        let error = exec(c"/proc/self/absent", &[c"absent"], &open);
+
+        assert!(error.to_string().contains("No such file"), "{error}");
+        for file in &files {
+            assert_eq!(fcntl_getfd(file).unwrap(), FdFlags::CLOEXEC);
+        }
+    }
 }

@@ -1,16 +1,16 @@
 //! The update itself: sessions and connections into chains, and out of them again.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use kho_block::zerocopy::transmute;
-use kho_block::{BlockSet, IncomingSet, PhysAddr, RestoreChecks};
+use kho_block::{IncomingSet, OutgoingSet, PhysAddr, RestoreChecks, Sealed};
 
+use crate::Result;
 use crate::memory::Memory;
 use crate::records::{File, Root, RootWords, SESSIONS, Session, TCP_STREAM, padded};
 use crate::wire::SessionName;
-use crate::{Result, descriptors};
 
 /// All that the server knows: what an update must not lose.
 pub(crate) struct Service {
@@ -48,24 +48,47 @@ impl Service {
         }
         sessions
     }
+
+    /// What the listener is called.
+    ///
+    /// # Errors
+    ///
+    /// There is none as long as descriptors are not negative.
+    pub(crate) fn listener_number(&self) -> Result<u64> {
+        Ok(u64::try_from(self.listener.as_raw_fd())?)
+    }
+
+    /// Every descriptor that the next generation needs.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let sockets = self.connections.values().map(|connection| connection.socket.as_fd());
+        sockets.chain([self.listener.as_fd()])
+    }
 }
 
-/// Saves `service` for the next generation, and leaves memory and sockets to it; returns the number
-/// of the memory's descriptor.
+/// What is saved, and the next generation's if there will be one.
+#[must_use = "if there is no next generation, the save is to be called off"]
+pub(crate) struct Saved<'a> {
+    memory: &'a Memory,
+    sessions: Sealed<OutgoingSet<Session, &'a Memory>>,
+    files: Vec<Sealed<OutgoingSet<File, &'a Memory>>>,
+}
+
+/// Saves `service` in `memory`, for the next generation.
 ///
-/// Nothing is left before everything is saved: an error on the way frees every block.
+/// The service still owns everything, and nothing is sealed before all of it is saved: an error on
+/// the way frees every block.
 ///
 /// # Errors
 ///
 /// If there is no memory.
-pub(crate) fn save(memory: Memory, service: Service) -> Result<u64> {
+pub(crate) fn save<'a>(memory: &'a Memory, service: &Service) -> Result<Saved<'a>> {
     let begun = Instant::now();
     let by_session = service.sessions();
-    let mut sessions = BlockSet::<Session, _>::new(&memory);
+    let mut sessions = OutgoingSet::<Session, _>::new(memory);
     sessions.grow(by_session.len())?;
     let mut chains = Vec::new();
     for (name, numbers) in by_session {
-        let mut files = BlockSet::<File, _>::new(&memory);
+        let mut files = OutgoingSet::<File, _>::new(memory);
         files.grow(numbers.len())?;
         for number in numbers {
             let token = service.connections.get(&number).map_or(0, |saved| saved.counter);
@@ -76,25 +99,30 @@ pub(crate) fn save(memory: Memory, service: Service) -> Result<u64> {
         sessions.push(Session { name: padded(&name), files: files_head, count })?;
         chains.push(files);
     }
+    let listener = service.listener_number()?;
+    let save = u64::try_from(begun.elapsed().as_nanos())?;
 
-    for connection in service.connections.into_values() {
-        descriptors::leave(connection.socket)?;
-    }
-    let sessions = sessions.seal();
-    let root = Root {
-        sessions: sessions.descriptor(SESSIONS),
-        generation: service.generation,
-        listener: descriptors::leave(service.listener)?,
-        save: u64::try_from(begun.elapsed().as_nanos())?,
-    };
+    // Nothing fails from here on.
+    let files = chains.into_iter().map(OutgoingSet::seal).collect();
+    let saved = Saved { memory, sessions: sessions.seal(), files };
+    let descriptor = saved.sessions.descriptor(SESSIONS);
+    let root = Root { sessions: descriptor, generation: service.generation, listener, save };
     let words: RootWords = transmute!(root);
     memory.set_root(words);
-    // Each head is in the record or root page that names the chain.
-    let _ = sessions.leave();
-    for files in chains {
-        let _ = files.into_head();
+    Ok(saved)
+}
+
+impl Saved<'_> {
+    /// Takes everything back, since there is no next generation: frees what was saved.
+    pub(crate) fn call_off(self) {
+        let Self { memory, sessions, files } = self;
+        // First: it names the chains.
+        memory.withdraw_root();
+        drop(sessions.unseal());
+        for chain in files {
+            drop(chain.unseal());
+        }
     }
-    memory.leave()
 }
 
 /// Takes up what [`save`] left in `memory`, and frees the old chains.
@@ -152,5 +180,61 @@ impl Connection {
     pub(crate) fn new(socket: OwnedFd) -> Result<(u64, Self)> {
         let number = u64::try_from(socket.as_raw_fd())?;
         Ok((number, Self { socket, session: SessionName::default(), counter: 0 }))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use std::fs::File as AnyFile;
+
+    use super::*;
+    use crate::memory::BLOCKS_LENT;
+    use crate::wire::session_name;
+
+    const SESSIONS_SAVED: usize = 3;
+    const FILES_OF_EACH: usize = 2;
+
+    /// A service with connections that nobody is at the other end of.
+    fn service() -> Service {
+        let open = || OwnedFd::from(AnyFile::open("/dev/null").unwrap());
+        let connections = (0..SESSIONS_SAVED * FILES_OF_EACH).zip(100..).map(|(index, counter)| {
+            let (number, connection) = Connection::new(open()).unwrap();
+            let session = session_name(index % SESSIONS_SAVED);
+            (number, Connection { session, counter, ..connection })
+        });
+        Service { generation: 1, listener: open(), connections: connections.collect() }
+    }
+
+    #[test]
+    fn a_save_that_is_called_off_leaves_nothing_behind() {
+        let memory = Memory::create().unwrap();
+        let service = service();
+
+        let saved = save(&memory, &service).unwrap();
+        assert_eq!(memory.in_use(), 1 + SESSIONS_SAVED);
+        assert!(memory.root::<1>().is_some());
+        saved.call_off();
+
+        assert_eq!(memory.in_use(), 0);
+        assert_eq!(memory.root::<1>(), None);
+    }
+
+    #[test]
+    fn a_save_that_finds_no_memory_leaves_nothing_behind() {
+        let memory = Memory::create().unwrap();
+        let service = service();
+        let mut others = OutgoingSet::<File, _>::new(&memory);
+        let room = |blocks| blocks * OutgoingSet::<File, &Memory>::CAPACITY_PER_BLOCK;
+        others.grow(room(BLOCKS_LENT)).unwrap();
+
+        for free in 0..1 + SESSIONS_SAVED {
+            others.shrink(room(BLOCKS_LENT - free));
+            assert!(save(&memory, &service).is_err(), "{free} blocks were enough");
+            assert_eq!(memory.in_use(), BLOCKS_LENT - free);
+            assert_eq!(memory.root::<1>(), None);
+        }
+        others.shrink(room(BLOCKS_LENT - 1 - SESSIONS_SAVED));
+        save(&memory, &service).unwrap().call_off();
     }
 }

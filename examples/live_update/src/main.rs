@@ -14,6 +14,7 @@
 //! | the device tree                  | the root page, block 0                      | `records.rs`     |
 //! | LUO's sessions and their files   | sessions and their TCP connections          | `records.rs`     |
 //! | LUO's save and restore           | the same, over `BlockSet`                   | `handover.rs`    |
+//! | a jump that fails                | an `execve` that fails: the server goes on  | `server.rs`      |
 //! | hardware that keeps running      | sockets, in the hands of the Linux kernel   | `descriptors.rs` |
 //!
 //! Three processes run this one program. The supervisor, which the user starts, starts the others,

@@ -13,7 +13,7 @@ use core::ptr::{self, NonNull};
 use core::slice;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kho_block::{
     AllocError, DEFAULT_BLOCK_SIZE as BLOCK_SIZE, PhysAddr, PreservedAllocator, PreservedBlock,
@@ -23,13 +23,17 @@ use rustix::fs::{
 };
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 
-use crate::{Result, descriptors};
+use crate::Result;
 
 /// Blocks in the file: as many as a tracker of one block has bytes.
 const BLOCKS: usize = BLOCK_SIZE;
 
 /// The first block that is lent.
 const FIRST_BLOCK: usize = 2;
+
+/// Blocks that are lent.
+#[cfg(test)]
+pub(crate) const BLOCKS_LENT: usize = BLOCKS - FIRST_BLOCK;
 
 /// Bytes of the file, 64 MiB. Those never written cost nothing.
 const FILE_SIZE: usize = BLOCKS * BLOCK_SIZE;
@@ -168,13 +172,9 @@ impl Memory {
         self.tracker.iter().filter(|block| block.load(Relaxed) != state::FREE).count()
     }
 
-    /// Leaves the memory to the next generation; returns the number of its descriptor.
-    ///
-    /// # Errors
-    ///
-    /// If the descriptor cannot be left.
-    pub(crate) fn leave(self) -> Result<u64> {
-        descriptors::leave(self.file)
+    /// The descriptor that the next generation [inherits](Self::inherit) the memory by.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     /// Changes the state of a block if it is `from`, and says whether it was.

@@ -4,12 +4,13 @@
 //! is not there in full stays in the socket, and so survives an update as the socket does.
 
 use core::convert::Infallible;
+use core::error::Error;
+use core::ffi::CStr;
 use core::net::Ipv4Addr;
+use std::ffi::CString;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::Instant;
 
 use kho_block::zerocopy::IntoBytes;
@@ -20,10 +21,11 @@ use rustix::net::{
     RecvFlags, SendFlags, SocketFlags, accept_with, listen, recv, send, sockopt::set_tcp_nodelay,
 };
 
+use crate::Result;
+use crate::descriptors::{exec, take_inherited};
 use crate::handover::{Connection, Figures, Service, restore, save};
 use crate::memory::Memory;
 use crate::wire::{Reply, SessionName};
-use crate::{Result, descriptors};
 
 /// The supervisor's order to report.
 pub(crate) const REPORT: u8 = b'r';
@@ -31,10 +33,10 @@ pub(crate) const REPORT: u8 = b'r';
 pub(crate) const UPDATE: u8 = b'u';
 
 /// The program of the next generation. A server in earnest would name the path of its new version.
-const NEXT: &str = "/proc/self/exe";
+const NEXT: &CStr = c"/proc/self/exe";
 
 /// The program of an update that is to fail.
-const ABSENT: &str = "/proc/self/absent";
+const ABSENT: &CStr = c"/proc/self/absent";
 
 /// What standard input, where orders come from, is called in events.
 const ORDERS: u64 = 0;
@@ -70,7 +72,7 @@ pub(crate) fn start(to_fail: u64) -> Result<()> {
 ///
 /// If what the previous generation left cannot be taken up.
 pub(crate) fn resume(memory: u64, begun: Instant) -> Result<()> {
-    let mut inherited = descriptors::take_inherited()?;
+    let mut inherited = take_inherited()?;
     let memory = inherited.remove(&memory).ok_or("no memory was inherited")?;
     let memory = Memory::inherit(memory)?;
     let (service, figures) = restore(&memory, inherited)?;
@@ -103,7 +105,7 @@ impl Server {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let server = Self { memory, service, epoll, figures, restore: 0, failed: 0, to_fail: 0 };
         server.watch(std::io::stdin(), ORDERS)?;
-        server.watch(&server.service.listener, server.listener())?;
+        server.watch(&server.service.listener, server.service.listener_number()?)?;
         for (&number, connection) in &server.service.connections {
             server.watch(&connection.socket, number)?;
         }
@@ -121,17 +123,13 @@ impl Server {
         Ok(epoll::add(&self.epoll, fd, data, epoll::EventFlags::IN | epoll::EventFlags::ET)?)
     }
 
-    fn listener(&self) -> u64 {
-        u64::try_from(self.service.listener.as_raw_fd()).unwrap_or(u64::MAX)
-    }
-
     /// Serves until there will be no more orders.
     ///
     /// # Errors
     ///
-    /// If the system fails the server, or an update does.
+    /// If the system fails the server. An update that fails is no error here, but reported.
     fn run(mut self) -> Result<()> {
-        let listener = self.listener();
+        let listener = self.service.listener_number()?;
         let mut events = Vec::with_capacity(1024);
         loop {
             match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
@@ -146,13 +144,13 @@ impl Server {
                     number => self.answer(number),
                 }
             }
-            // After the turn, since an update ends this process.
+            // After the turn, since an update ends this process, unless it fails.
             if ordered {
                 match self.order()? {
                     Some(REPORT) => self.report()?,
                     Some(UPDATE) => {
-                        let next = if self.to_fail > 0 { ABSENT } else { NEXT };
-                        return update(self.memory, self.service, next).map(|never| match never {});
+                        let Err(error) = self.update();
+                        self.go_on(&*error)?;
                     }
                     _ => return Ok(()),
                 }
@@ -183,6 +181,39 @@ impl Server {
         let (Figures { blocks, save }, restore) = (&self.figures, self.restore);
         let mut out = std::io::stdout();
         Ok(writeln!(out, "serving {generation} {sessions} {files} {blocks} {save} {restore}")?)
+    }
+
+    /// Replaces the process by the next generation.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from doing so. Everything is then as it was.
+    fn update(&self) -> Result<Infallible> {
+        let program = if self.to_fail > 0 { ABSENT } else { NEXT };
+        let memory = self.memory.descriptor();
+        let number = CString::new(memory.as_raw_fd().to_string())?;
+        let open = self.service.descriptors().chain([memory]).collect::<Vec<_>>();
+        let saved = save(&self.memory, &self.service)?;
+        let error = exec(program, &[c"live_update", c"--resume", &number], &open);
+        saved.call_off();
+        Err(error)
+    }
+
+    /// Goes on to serve, since an update failed with `error`.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor does not listen.
+    fn go_on(&mut self, error: &dyn Error) -> Result<()> {
+        self.failed = self.failed.saturating_add(1);
+        self.to_fail = self.to_fail.saturating_sub(1);
+        let generation = self.service.generation;
+        // Nobody needs to read it for the clients to be served.
+        let _ = writeln!(
+            std::io::stderr(),
+            "live_update server: an update failed, generation {generation} serves on: {error}"
+        );
+        self.updated()
     }
 
     /// Tells the supervisor which generation serves after an update, and how many failed in it.
@@ -278,19 +309,4 @@ impl Connection {
         }
         Ok(())
     }
-}
-
-/// Replaces the process by the next generation, which runs the program `next`.
-///
-/// # Errors
-///
-/// Whatever kept it from doing so.
-fn update(memory: Memory, service: Service, next: &str) -> Result<Infallible> {
-    let memory = save(memory, service)?;
-    Err(Command::new(next)
-        .arg0("live_update")
-        .arg("--resume")
-        .arg(memory.to_string())
-        .exec()
-        .into())
 }
