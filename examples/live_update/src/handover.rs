@@ -12,6 +12,9 @@ use crate::memory::Memory;
 use crate::records::{File, Root, RootWords, SESSIONS, Session, TCP_STREAM, padded};
 use crate::wire::SessionName;
 
+#[cfg(test)]
+mod tests;
+
 /// All that the server knows: what an update must not lose.
 pub(crate) struct Service {
     /// Counted from 1.
@@ -132,7 +135,7 @@ impl Saved<'_> {
 /// If what is in memory is damaged, or names a descriptor that is not there.
 pub(crate) fn restore(
     memory: &Memory,
-    mut inherited: BTreeMap<u64, OwnedFd>,
+    inherited: &mut BTreeMap<u64, OwnedFd>,
 ) -> Result<(Service, Figures)> {
     let words: RootWords = memory.root().ok_or("no root was left")?;
     let root: Root = transmute!(words);
@@ -180,61 +183,5 @@ impl Connection {
     pub(crate) fn new(socket: OwnedFd) -> Result<(u64, Self)> {
         let number = u64::try_from(socket.as_raw_fd())?;
         Ok((number, Self { socket, session: SessionName::default(), counter: 0 }))
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::missing_panics_doc, reason = "tests panic")]
-mod tests {
-    use std::fs::File as AnyFile;
-
-    use super::*;
-    use crate::memory::BLOCKS_LENT;
-    use crate::wire::session_name;
-
-    const SESSIONS_SAVED: usize = 3;
-    const FILES_OF_EACH: usize = 2;
-
-    /// A service with connections that nobody is at the other end of.
-    fn service() -> Service {
-        let open = || OwnedFd::from(AnyFile::open("/dev/null").unwrap());
-        let connections = (0..SESSIONS_SAVED * FILES_OF_EACH).zip(100..).map(|(index, counter)| {
-            let (number, connection) = Connection::new(open()).unwrap();
-            let session = session_name(index % SESSIONS_SAVED);
-            (number, Connection { session, counter, ..connection })
-        });
-        Service { generation: 1, listener: open(), connections: connections.collect() }
-    }
-
-    #[test]
-    fn a_save_that_is_called_off_leaves_nothing_behind() {
-        let memory = Memory::create().unwrap();
-        let service = service();
-
-        let saved = save(&memory, &service).unwrap();
-        assert_eq!(memory.in_use(), 1 + SESSIONS_SAVED);
-        assert!(memory.root::<1>().is_some());
-        saved.call_off();
-
-        assert_eq!(memory.in_use(), 0);
-        assert_eq!(memory.root::<1>(), None);
-    }
-
-    #[test]
-    fn a_save_that_finds_no_memory_leaves_nothing_behind() {
-        let memory = Memory::create().unwrap();
-        let service = service();
-        let mut others = OutgoingSet::<File, _>::new(&memory);
-        let room = |blocks| blocks * OutgoingSet::<File, &Memory>::CAPACITY_PER_BLOCK;
-        others.grow(room(BLOCKS_LENT)).unwrap();
-
-        for free in 0..1 + SESSIONS_SAVED {
-            others.shrink(room(BLOCKS_LENT - free));
-            assert!(save(&memory, &service).is_err(), "{free} blocks were enough");
-            assert_eq!(memory.in_use(), BLOCKS_LENT - free);
-            assert_eq!(memory.root::<1>(), None);
-        }
-        others.shrink(room(BLOCKS_LENT - 1 - SESSIONS_SAVED));
-        save(&memory, &service).unwrap().call_off();
     }
 }

@@ -42,7 +42,7 @@ const FILE_SIZE: usize = BLOCKS * BLOCK_SIZE;
 const ROOT_WORDS: usize = BLOCK_SIZE / size_of::<u64>();
 
 /// The physical address of block 0.
-const FIRST_ADDR: usize = 1 << 30;
+pub(crate) const FIRST_ADDR: usize = 1 << 30;
 
 /// What keeps the size of the file as it is.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
@@ -112,6 +112,16 @@ impl Memory {
             block.store(state, Relaxed);
         }
         Ok(memory)
+    }
+
+    /// The same memory, as the next generation finds it; whatever this one had lent is not used again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`inherit`](Self::inherit).
+    #[cfg(test)]
+    pub(crate) fn pass_on(self) -> Result<Self> {
+        Self::inherit(self.file)
     }
 
     /// Maps a file that has passed the checks of `inherit`, wherever there is room.

@@ -75,7 +75,7 @@ pub(crate) fn resume(memory: u64, begun: Instant) -> Result<()> {
     let mut inherited = take_inherited()?;
     let memory = inherited.remove(&memory).ok_or("no memory was inherited")?;
     let memory = Memory::inherit(memory)?;
-    let (service, figures) = restore(&memory, inherited)?;
+    let (service, figures) = restore(&memory, &mut inherited)?;
     let mut server = Server::new(memory, service, figures)?;
     server.restore = u64::try_from(begun.elapsed().as_nanos())?;
     server.updated()?;
