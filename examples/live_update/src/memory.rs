@@ -5,14 +5,19 @@
 //! lies in the file; where the file is mapped differs from generation to generation, so a pointer
 //! into it never is in it.
 //!
+//! A block is preserved until it is freed: what a generation was left, has claimed or has allocated
+//! is there again for the next one, so one that ends while it restores loses nothing. A block is made
+//! or freed by one store of one byte, so whenever the process ends, the tracker is right.
+//!
 //! Unsafe is open here to map the file, and to promise what the trait asks for.
 
 #![expect(unsafe_code, reason = "maps memory and implements `PreservedAllocator`")]
 
+use core::cell::Cell;
 use core::ptr::{self, NonNull};
 use core::slice;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicU8, AtomicU64};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kho_block::{
@@ -24,6 +29,9 @@ use rustix::fs::{
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 
 use crate::Result;
+
+#[cfg(test)]
+mod tests;
 
 /// Blocks in the file: as many as a tracker of one block has bytes.
 const BLOCKS: usize = BLOCK_SIZE;
@@ -47,13 +55,13 @@ pub(crate) const FIRST_ADDR: usize = 1 << 30;
 /// What keeps the size of the file as it is.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
-/// The states of a block, in the tracker.
+/// The states of a block, in the tracker. To the next generation all but `FREE` mean the same.
 mod state {
     /// Nobody's. A new file is all zeros, and so all free.
     pub(super) const FREE: u8 = 0;
     /// Allocated by this generation, and preserved for the next.
     pub(super) const OUTGOING: u8 = 1;
-    /// Preserved by the previous generation for this one.
+    /// Preserved by a previous generation, and not claimed.
     pub(super) const LEFT: u8 = 2;
     /// The same, and claimed.
     pub(super) const CLAIMED: u8 = 3;
@@ -68,6 +76,7 @@ mod state {
 /// 2. The size of `file` is sealed, and no other process or mapping has it.
 /// 3. `root` is block 0 and `tracker` block 1, and they are the only references to these.
 /// 4. A block is lent exactly while its state is `OUTGOING` or `CLAIMED`.
+/// 5. It is not `Sync`, so its methods run one at a time.
 pub(crate) struct Memory {
     file: OwnedFd,
     base: NonNull<u8>,
@@ -75,7 +84,7 @@ pub(crate) struct Memory {
     root: &'static [AtomicU64],
     tracker: &'static [AtomicU8],
     /// The block allocated last, behind which the search for the next one starts.
-    last: AtomicUsize,
+    last: Cell<usize>,
 }
 
 impl Memory {
@@ -91,25 +100,29 @@ impl Memory {
         Self::map(file)
     }
 
-    /// The memory that the previous generation left in `file`. What it preserved can be claimed now;
-    /// what it had claimed itself, and did not free, is lost.
+    /// The memory that the previous generation left in `file`. All that it had and did not free can be
+    /// claimed now: what it had allocated, what it had claimed, and what it had not.
     ///
     /// # Errors
     ///
-    /// If the file is not of its making, or cannot be mapped.
+    /// If the file is not of its making, or cannot be mapped. No byte of it has changed then.
     pub(crate) fn inherit(file: OwnedFd) -> Result<Self> {
         let size = fstat(&file)?.st_size;
         if usize::try_from(size) != Ok(FILE_SIZE) || !fcntl_get_seals(&file)?.contains(SEALS) {
             return Err("the inherited memory is not that of a live update".into());
         }
         let memory = Self::map(file)?;
-        for block in memory.tracker {
-            let state = match block.load(Relaxed) {
-                state::OUTGOING => state::LEFT,
-                _ => state::FREE,
-            };
+        for (block, state) in memory.tracker.iter().enumerate() {
+            let state = state.load(Relaxed);
+            let highest = if block < FIRST_BLOCK { state::FREE } else { state::CLAIMED };
+            if state > highest {
+                return Err(format!("block {block} was inherited in state {state}").into());
+            }
+        }
+        for block in FIRST_BLOCK..BLOCKS {
             // INVARIANT: 4. nothing is lent yet.
-            block.store(state, Relaxed);
+            let _ = memory.change(block, state::OUTGOING, state::LEFT)
+                || memory.change(block, state::CLAIMED, state::LEFT);
         }
         Ok(memory)
     }
@@ -150,7 +163,7 @@ impl Memory {
         // INVARIANT: 1 and 3. by the calls above. 2. by the seals; a memfd has no name, and its one
         // descriptor went from the previous generation, which is no more, to this one. 4. nothing is
         // lent yet.
-        Ok(Self { file, base, root, tracker, last: AtomicUsize::new(FIRST_BLOCK) })
+        Ok(Self { file, base, root, tracker, last: Cell::new(FIRST_BLOCK) })
     }
 
     /// Writes the root page, whose first word says that there is one and is not zero.
@@ -187,7 +200,15 @@ impl Memory {
         self.file.as_fd()
     }
 
+    /// Whether block number `block` is nobody's.
+    fn is_free(&self, block: usize) -> bool {
+        self.tracker.get(block).is_some_and(|state| state.load(Relaxed) == state::FREE)
+    }
+
     /// Changes the state of a block if it is `from`, and says whether it was.
+    ///
+    /// What comes before in the program happens before, and what comes after happens after, also for
+    /// a generation that finds the memory as it is in between.
     fn change(&self, block: usize, from: u8, to: u8) -> bool {
         let is_lent = (FIRST_BLOCK..BLOCKS).contains(&block);
         let state = self.tracker.get(block).filter(|_| is_lent);
@@ -228,34 +249,38 @@ impl Memory {
 
 // SAFETY:
 // 1. Valid: a block is part of the mapping, which outlives `self` (invariant 1) and whose file cannot
-//    be cut short (2). Bytes of a file are initialised.
-// 2. Exclusive: only the one who changed its state hands a block out, and blocks do not overlap.
-//    The root page is block 0, the tracker is block 1, and neither is lent.
+//    be cut short (2). Bytes of a file are initialised. Dropping `self` writes nothing.
+// 2. Exclusive: only a block that is not lent (4) is handed out, and blocks do not overlap. The root
+//    page is block 0, the tracker is block 1, and neither is lent. A free block is zeroed while it is
+//    nobody's.
 // 3. Aligned: `base` and `FIRST_ADDR` are multiples of `BLOCK_SIZE`, the only size that is served.
 // 4. Zeroed: `alloc_preserve` does so.
-// 5. Once: `restore` turns `LEFT` into `CLAIMED` in one step. `inherit` made `LEFT` of what the
-//    previous generation had preserved, and blocks have one size.
+// 5. Once: `restore` turns `LEFT` into `CLAIMED`. `inherit` made `LEFT` of what previous generations
+//    had preserved and no one has freed, and blocks have one size.
 // 6. Total: an address becomes a number of a block, which is looked up.
 // 7. Found again: `addr` depends on the place in the file alone, where the bytes and the state are.
 // 8. Calm: there is nothing that panics, but for an assertion about the caller in debug builds.
 // 9. Same: it is not cloned.
-// 10. Fit at every instant: what becomes of a block is one byte of the tracker, which is changed at
-//     once.
-// 11. Claims at a kexec: said of `inherit`.
+// 10. Fit at every instant: whether a block is preserved is one byte of the tracker, changed by one
+//     instruction, and by one for each block in `inherit`, to a state that means the same to the next
+//     generation. `alloc_preserve` zeroes a block before, while it is free.
+// 11. Claims at a kexec: a claimed block is there again, as the file's first lines say.
 unsafe impl PreservedAllocator for Memory {
     fn alloc_preserve(&self, size: usize) -> core::result::Result<PreservedBlock, AllocError> {
         if size != BLOCK_SIZE {
             return Err(AllocError);
         }
-        let last = self.last.load(Relaxed);
-        let block = (last..BLOCKS)
-            .chain(FIRST_BLOCK..last)
-            .find(|&block| self.change(block, state::FREE, state::OUTGOING))
-            .ok_or(AllocError)?;
-        self.last.store(block, Relaxed);
+        let last = self.last.get();
+        let mut blocks = (last..BLOCKS).chain(FIRST_BLOCK..last);
+        let block = blocks.find(|&block| self.is_free(block)).ok_or(AllocError)?;
         let (ptr, addr) = (self.ptr(block), Self::addr(block).ok_or(AllocError)?);
-        // SAFETY: the block was free until `find`, and is this call's alone since.
+        // SAFETY: the block is free, and stays so in this call: by invariant 5 there is no other.
         unsafe { ptr.write_bytes(0, BLOCK_SIZE) };
+        // Zeroes first: a block that is preserved has no byte of another's.
+        if !self.change(block, state::FREE, state::OUTGOING) {
+            return Err(AllocError);
+        }
+        self.last.set(block);
         Ok(PreservedBlock { ptr, addr })
     }
 
