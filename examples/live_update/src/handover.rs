@@ -103,12 +103,12 @@ pub(crate) fn save<'a>(memory: &'a Memory, service: &Service) -> Result<Saved<'a
         chains.push(files);
     }
     let listener = service.listener_number()?;
-    let save = u64::try_from(begun.elapsed().as_nanos())?;
 
     // Nothing fails from here on.
     let files = chains.into_iter().map(OutgoingSet::seal).collect();
     let saved = Saved { memory, sessions: sessions.seal(), files };
     let descriptor = saved.sessions.descriptor(SESSIONS);
+    let save = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let root = Root { sessions: descriptor, generation: service.generation, listener, save };
     let words: RootWords = transmute!(root);
     memory.set_root(words);
@@ -128,7 +128,10 @@ impl Saved<'_> {
     }
 }
 
-/// Takes up what [`save`] left in `memory`, and frees the old chains.
+/// Takes up what [`save`] left in `memory` and `inherited`, and frees the old chains.
+///
+/// Nothing is taken out or freed before everything is known to be there: an error on the way leaves
+/// both as they were, so that this generation can try again, or another one.
 ///
 /// # Errors
 ///
@@ -139,17 +142,14 @@ pub(crate) fn restore(
 ) -> Result<(Service, Figures)> {
     let words: RootWords = memory.root().ok_or("no root was left")?;
     let root: Root = transmute!(words);
-    let mut take = |number| {
-        inherited.remove(&number).ok_or_else(|| format!("descriptor {number} was not inherited"))
-    };
-    let mut connections = BTreeMap::new();
     let mut sessions = IncomingSet::<Session, _>::restore_from(memory, &root.sessions, SESSIONS)?;
-    let mut blocks = sessions.block_count();
+    let mut chains = Vec::new();
+    let mut saved = BTreeMap::new();
     for session in &sessions {
         let name = session.name.first_chunk().filter(|name| session.name == padded(*name));
-        let name = *name.ok_or("a session with a foreign name")?;
+        let name: SessionName = *name.ok_or("a session with a foreign name")?;
         let head = PhysAddr::new(session.files);
-        let mut files = IncomingSet::<File, _>::restore_with(memory, head, RestoreChecks::all())?;
+        let files = IncomingSet::<File, _>::restore_with(memory, head, RestoreChecks::all())?;
         if u64::try_from(files.len())? != session.count {
             return Err(format!("{} files of {} in a session", files.len(), session.count).into());
         }
@@ -157,20 +157,36 @@ pub(crate) fn restore(
             if compatible != padded(TCP_STREAM) {
                 return Err("a file of unknown kind in a session".into());
             }
-            let connection = Connection { socket: take(data)?, session: name, counter: token };
-            connections.insert(data, connection);
+            if !inherited.contains_key(&data) {
+                return Err(format!("descriptor {data} was not inherited").into());
+            }
+            if data == root.listener || saved.insert(data, (name, token)).is_some() {
+                return Err(format!("descriptor {data} was saved twice").into());
+            }
         }
+        chains.push(files);
+    }
+    let strays = memory.unclaimed();
+    if strays > 0 {
+        return Err(format!("{strays} preserved blocks belong to no chain").into());
+    }
+    let listener = inherited.remove(&root.listener).ok_or("no listener was inherited")?;
+
+    // Nothing fails from here on: each of these descriptors was seen above.
+    let connections = saved.into_iter().filter_map(|(number, (session, counter))| {
+        let socket = inherited.remove(&number)?;
+        Some((number, Connection { socket, session, counter }))
+    });
+    let generation = root.generation.saturating_add(1);
+    let service = Service { generation, listener, connections: connections.collect() };
+    // First: it names the chains.
+    memory.withdraw_root();
+    let mut blocks = sessions.block_count();
+    sessions.destroy();
+    for mut files in chains {
         blocks = blocks.saturating_add(files.block_count());
         files.destroy();
     }
-    sessions.destroy();
-    let lost = memory.in_use();
-    if lost > 0 {
-        return Err(format!("{lost} preserved blocks belong to no chain").into());
-    }
-
-    let generation = root.generation.saturating_add(1);
-    let service = Service { generation, listener: take(root.listener)?, connections };
     Ok((service, Figures { blocks, save: root.save }))
 }
 

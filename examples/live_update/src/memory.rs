@@ -191,8 +191,14 @@ impl Memory {
     }
 
     /// Blocks that are not free.
+    #[cfg(test)]
     pub(crate) fn in_use(&self) -> usize {
         self.tracker.iter().filter(|block| block.load(Relaxed) != state::FREE).count()
+    }
+
+    /// Blocks that a previous generation left and nobody has claimed.
+    pub(crate) fn unclaimed(&self) -> usize {
+        self.tracker.iter().filter(|block| block.load(Relaxed) == state::LEFT).count()
     }
 
     /// The descriptor that the next generation [inherits](Self::inherit) the memory by.
