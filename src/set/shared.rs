@@ -264,6 +264,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> fmt::D
 }
 
 #[cfg(test)]
+#[cfg(feature = "mock")]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use std::thread;
