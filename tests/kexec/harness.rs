@@ -130,6 +130,8 @@ fn handover() -> Result<(), Failed> {
 fn found_out() -> Result<(), Failed> {
     let tree = scratch().join("swapped");
     let lines = copy(&here().join("src"), &tree.join("src"))?;
+    // The library's documentation shows a file of these.
+    copy(&here().join("docs"), &tree.join("docs"))?;
     copy(&here().join("tests/kexec"), &tree.join("tests/kexec"))?;
     // The library's manifest, without the packages around it and the tests and benchmarks that it
     // lists at its end.
