@@ -34,8 +34,8 @@ struct Root {
     /// The ELF file that the next kernel was started from, and starts another from.
     image: u64,
     image_len: u64,
-    /// Ticks that publication took, and the tick at which the jump began.
-    publish: u64,
+    /// Ticks that sealing took, and the tick at which the jump began.
+    seal: u64,
     left_at: u64,
     /// Of each workload.
     descriptors: Descriptors,
@@ -55,7 +55,7 @@ pub unsafe fn save_and_jump(number: u64, image: &[u8]) -> ! {
         handover.tag += 1;
         required(format_args!("kernel {number} saves {}", row.name), saved)
     });
-    let publish = handover.costs.publish;
+    let seal = handover.costs.seal;
     let refusals = AllLeft::save(&mut handover, &descriptors);
     let refusals = required(format_args!("kernel {number} saves damaged chains"), refusals);
 
@@ -69,7 +69,7 @@ pub unsafe fn save_and_jump(number: u64, image: &[u8]) -> ! {
     PAGES.for_each_free(|page| page.fill(POISON));
     let (image, image_len) = (image_at.get(), image.len() as u64);
     let left_at = ticks();
-    let root = Root { from: number, image, image_len, publish, left_at, descriptors, refusals };
+    let root = Root { from: number, image, image_len, seal, left_at, descriptors, refusals };
     let root = required(format_args!("kernel {number} jumps"), leave(root.as_bytes()));
     // SAFETY: the block with the image is the next kernel's, and nobody writes to it.
     unsafe { kernel.enter(root, PAGES.table()) }
@@ -123,10 +123,10 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
 
     let jump = arrived_at.wrapping_sub(root.left_at);
     let Costs { restore, verify, free, .. } = handover.costs;
-    let costs = [root.publish, jump, restore, verify, free].map(|ticks| ticks / 1000);
-    let [publish, jump, restore, verify, free] = costs;
+    let costs = [root.seal, jump, restore, verify, free].map(|ticks| ticks / 1000);
+    let [seal, jump, restore, verify, free] = costs;
     say(format_args!(
-        "cost  of the workloads in 1000 ticks (emulated, for orientation): publish {publish}, \
+        "cost  of the workloads in 1000 ticks (emulated, for orientation): seal {seal}, \
          jump {jump}, restore {restore}, verify {verify}, free {free}"
     ));
     (number, image)

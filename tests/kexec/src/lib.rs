@@ -7,7 +7,7 @@
 //! | file | what a kernel author finds there |
 //! |---|---|
 //! | `pages.rs` | the allocator: `PreservedAllocator` duty by duty, to be copied |
-//! | `handover.rs` | the order of a handover: save, publish, jump; adopt, restore, free |
+//! | `handover.rs` | the order of a handover: save, seal, jump; adopt, restore, free |
 //! | `jump.rs` | the kexec itself: the next kernel's ELF over this one |
 //! | `workloads.rs`, `refusals.rs` | chains sound and damaged, a table each |
 //! | `boot.rs`, `boot.s` | the machine: memory map, serial line, assembly |

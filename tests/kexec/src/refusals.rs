@@ -63,42 +63,45 @@ const REFUSALS: [Refusal; 8] = [
         name: "a link into its own image",
         block: 0,
         damage: |_| Word::Next(IMAGE),
-        error: |_| (RestoreErrorKind::NotPreserved, 1, IMAGE),
+        error: |_| (NOT_PRESERVED, 1, IMAGE),
     },
     Refusal {
         name: "a link past the end of memory",
         block: 1,
         damage: |_| Word::Next(RAM),
-        error: |_| (RestoreErrorKind::NotPreserved, 2, RAM),
+        error: |_| (NOT_PRESERVED, 2, RAM),
     },
     Refusal {
         name: "a block that was never preserved",
         block: 1,
         damage: |_| Word::Next(RAM - 8192),
-        error: |_| (RestoreErrorKind::NotPreserved, 2, RAM - 8192),
+        error: |_| (NOT_PRESERVED, 2, RAM - 8192),
     },
     Refusal {
         name: "a block of another size",
         block: 0,
         damage: |on| Word::Next(on.of_4_kib),
-        error: |on| (RestoreErrorKind::NotPreserved, 1, on.of_4_kib),
+        error: |on| (NOT_PRESERVED, 1, on.of_4_kib),
     },
     Refusal {
         name: "a link into the middle of a block",
         block: 0,
         damage: |on| Word::Next(on.of_64_kib + 8192),
-        error: |on| (RestoreErrorKind::NotPreserved, 1, on.of_64_kib + 8192),
+        error: |on| (NOT_PRESERVED, 1, on.of_64_kib + 8192),
     },
     Refusal {
         name: "a block that is claimed already",
         block: 2,
         damage: |on| Word::Next(on.sound),
-        error: |on| (RestoreErrorKind::NotPreserved, 3, on.sound),
+        error: |on| (NOT_PRESERVED, 3, on.sound),
     },
 ];
 
 /// Files in a chain: three blocks, all full, since a chain with others could be refused for that.
 const FILES: usize = 3 * 127;
+
+/// The error of a link that leads to no block of 8 KiB that is there to be claimed.
+const NOT_PRESERVED: RestoreErrorKind = RestoreErrorKind::NotPreserved { block_size: 8192 };
 
 /// A chain that was left for the next kernel, and where its blocks are.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -207,7 +210,7 @@ fn leave(handover: &mut Handover) -> Verdict<Left> {
     }
     let first_entry = |block: usize| set.phys_addr(block * 127).map_or(0, PhysAddr::get);
     let blocks = [0, 1, 2].map(|block| first_entry(block) - HEADER_SIZE as u64);
-    Ok(Left { descriptor: handover.publish(set), blocks })
+    Ok(Left { descriptor: handover.leave(set), blocks })
 }
 
 /// Overwrites a word of the header at `block`, which is in a chain that was left and that nobody

@@ -5,7 +5,6 @@
 use alloc::boxed::Box;
 use alloc::format;
 use core::error::Error;
-use core::mem;
 
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{
@@ -48,7 +47,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
             ensure(written == FILES, "the writer stopped early")?;
             let beyond = set.push(handover.file(FILES)).map_err(|error| error.cause.kind);
             ensure(beyond == Err(GrowErrorKind::TooManyBlocks), "there is a 10001st block")?;
-            Ok(handover.publish(set))
+            Ok(handover.leave(set))
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<File, 4096>(descriptor)?;
@@ -65,14 +64,14 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
                 for file in 0..files_of(n) {
                     files.push(handover.file(file))?;
                 }
-                let descriptor = handover.publish(files);
+                let descriptor = handover.leave(files);
                 let (files, count) = (descriptor.head, descriptor.entries);
                 sessions.push(Session { name: name_of(n), files, count })?;
             }
-            Ok(handover.publish(sessions))
+            Ok(handover.leave(sessions))
         },
         restore: |handover, descriptor| {
-            let sessions = handover.restore::<Session, 8192>(descriptor)?;
+            let mut sessions = handover.restore::<Session, 8192>(descriptor)?;
             ensure(sessions.len() == SESSIONS, "not 2000 sessions")?;
             for (n, session) in sessions.iter().enumerate() {
                 ensure(session.name == name_of(n), "another session's name")?;
@@ -83,7 +82,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
                 })?;
                 handover.verify_and_free(files, files_of(n), Handover::file)?;
             }
-            timed(&mut handover.costs.free, || drop(sessions));
+            timed(&mut handover.costs.free, || sessions.destroy());
             Ok(())
         },
     },
@@ -94,8 +93,8 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
                 SHARED.write().push(handover.word(n))?;
             }
             ensure(SHARED.read().len() == 5000, "not 5000 words")?;
-            let set = mem::replace(&mut *SHARED.write(), BlockSet::new(&PAGES));
-            Ok(handover.publish(set))
+            let set = SHARED.write().take();
+            Ok(handover.leave(set))
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<u64, 8192>(descriptor)?;
@@ -110,7 +109,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
                 set.push(handover.word(n))?;
             }
             ensure(set.len() == set.capacity(), "the last block is not full")?;
-            Ok(handover.publish(set))
+            Ok(handover.leave(set))
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<u64, 8192>(descriptor)?;
@@ -126,7 +125,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
             set.grow(FULL / 3 * 100)?;
             ensure(PAGES.count(State::Outgoing) == before + 100, "not 100 blocks")?;
             set.push(handover.word(0))?;
-            let descriptor = handover.publish(set);
+            let descriptor = handover.leave(set);
             ensure(PAGES.count(State::Outgoing) == before + 1, "spare blocks are preserved")?;
             Ok(descriptor)
         },
@@ -150,7 +149,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
             ensure(PAGES.count(State::Free) == before, "blocks were not given back")?;
             ensure(set.capacity() == capacity, "the set is not as it was")?;
             set.push(handover.word(1))?;
-            Ok(handover.publish(set))
+            Ok(handover.leave(set))
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<u64, 65536>(descriptor)?;
@@ -212,13 +211,13 @@ pub(crate) struct Handover {
 /// Ticks spent in the library, and in verifying what it restored.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Costs {
-    /// In `descriptor` and `into_head`.
-    pub(crate) publish: u64,
+    /// In `seal`, and in describing what is sealed.
+    pub(crate) seal: u64,
     /// In `restore_from` and `restore`.
     pub(crate) restore: u64,
     /// In reading and comparing each entry.
     pub(crate) verify: u64,
-    /// In dropping restored sets.
+    /// In `destroy`.
     pub(crate) free: u64,
 }
 
@@ -243,14 +242,14 @@ impl Handover {
     }
 
     /// Leaves a set to the next kernel.
-    pub(crate) fn publish<T: Entry, const BLOCK_SIZE: usize>(
+    pub(crate) fn leave<T: Entry, const BLOCK_SIZE: usize>(
         &mut self,
-        mut set: BlockSet<T, &Pages, Outgoing, BLOCK_SIZE>,
+        set: BlockSet<T, &Pages, Outgoing, BLOCK_SIZE>,
     ) -> Descriptor {
-        timed(&mut self.costs.publish, || {
-            let descriptor = set.descriptor(self.tag);
-            // The descriptor names the head.
-            let _ = set.into_head();
+        timed(&mut self.costs.seal, || {
+            let sealed = set.seal();
+            let descriptor = sealed.descriptor(self.tag);
+            sealed.leave();
             descriptor
         })
     }
@@ -268,7 +267,7 @@ impl Handover {
     /// Compares every entry with what it has to be, and frees the set.
     pub(crate) fn verify_and_free<T: Entry + PartialEq, const BLOCK_SIZE: usize>(
         &mut self,
-        set: IncomingSet<T, &Pages, BLOCK_SIZE>,
+        mut set: IncomingSet<T, &Pages, BLOCK_SIZE>,
         len: usize,
         entry: fn(&Self, usize) -> T,
     ) -> Verdict {
@@ -278,7 +277,7 @@ impl Handover {
             return Err(format!("entry {n} differs").into());
         }
         self.costs.verify += ticks() - before;
-        timed(&mut self.costs.free, || drop(set));
+        timed(&mut self.costs.free, || set.destroy());
         Ok(())
     }
 }
