@@ -41,7 +41,7 @@ const SAVING: [&str; 9] = [
 ];
 
 /// What every kernel but the first has to say.
-const RESTORING: [&str; 19] = [
+const RESTORING: [&str; 20] = [
     "finds poison wherever nothing was preserved",
     "finds the table, the roots and its own image",
     "restores 630000 files in 10000 blocks of 4 KiB",
@@ -50,6 +50,7 @@ const RESTORING: [&str; 19] = [
     "restores 3 blocks that are exactly full",
     "restores 1 block of 100, the spare ones trimmed",
     "restores a set that met the end of memory while growing",
+    "salvages what is sound of each damaged chain",
     "refuses a cycle",
     "refuses a count too large",
     "refuses a link into its own image",

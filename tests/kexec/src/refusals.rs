@@ -151,6 +151,8 @@ impl AllLeft {
         verdict: impl Fn(&str, Verdict),
     ) {
         let sound = handover.restore::<File, 8192>(&self.sound.descriptor);
+        let salvaged = self.damaged.iter().try_for_each(|left| salvage(handover, &left.descriptor));
+        verdict("salvages what is sound of each damaged chain", salvaged);
         for (number, row) in REFUSALS.iter().enumerate() {
             let descriptor = &self.damaged[number].descriptor;
             let refused = row.refuse(handover, descriptor, &self.ground(number, others));
@@ -200,6 +202,21 @@ impl Refusal {
         let repaired = handover.restore::<File, 8192>(descriptor)?;
         handover.verify_and_free(repaired, FILES, Handover::file)
     }
+}
+
+/// Takes over what is sound of a damaged chain, with the error that it is refused for, and gives the
+/// claims back.
+fn salvage(handover: &Handover, descriptor: &Descriptor) -> Verdict {
+    let claimed = PAGES.count(State::Claimed);
+    let refused = IncomingSet::<File, _>::restore_from(&PAGES, descriptor, handover.tag).err();
+    let (set, damage) = IncomingSet::<File, _>::salvage(&PAGES, descriptor.head());
+    let Some(damage) = damage else { return Err("there is no damage".into()) };
+    ensure(refused == Some(damage.into()), "another damage than it is refused for")?;
+    ensure(set.block_count() == damage.block, "not all the blocks before the damage")?;
+    let sound = (0..127 * damage.block).map(|n| handover.file(n));
+    ensure(set.iter().copied().eq(sound), "other entries than those before the damage")?;
+    drop(set);
+    ensure(PAGES.count(State::Claimed) == claimed, "claims were kept")
 }
 
 /// Leaves a chain as it should be.
