@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock};
 
-use crate::boot::{self, Exit, POISON, say, ticks};
+use crate::boot::{self, Exit, POISON, reach, say, ticks};
 use crate::jump::Kernel;
 use crate::pages::{PAGE_SIZE, PAGES, State};
 use crate::refusals::AllLeft;
@@ -43,36 +43,67 @@ struct Root {
     refusals: AllLeft,
 }
 
-/// Saves everything as kernel `number`, and jumps into the kernel whose ELF file is `image`.
+/// Saves everything as kernel `number`, and jumps into the kernel whose ELF file is `image`, after
+/// a jump that fails.
 ///
 /// # Safety
 ///
 /// [`PAGES`] is in charge, and the pages that the jump runs in are no one's.
 pub unsafe fn save_and_jump(number: u64, image: &[u8]) -> ! {
     let mut handover = Handover { from: number, tag: 0, costs: Costs::default() };
-    let descriptors = WORKLOADS.map(|row| {
+    let ready = WORKLOADS.map(|row| {
         let saved = (row.save)(&mut handover);
         handover.tag += 1;
         required(format_args!("kernel {number} saves {}", row.name), saved)
     });
     let seal = handover.costs.seal;
+    let descriptors = ready.each_ref().map(|set| set.descriptor());
     let refusals = AllLeft::save(&mut handover, &descriptors);
     let refusals = required(format_args!("kernel {number} saves damaged chains"), refusals);
+    let mut root =
+        Root { from: number, image: 0, image_len: 0, seal, left_at: 0, descriptors, refusals };
 
-    let kernel = leave(image).and_then(|addr| {
-        // SAFETY: 1. by the caller's word. 2. There is no previous one.
-        let kernel = unsafe { Kernel::load(image, addr) };
-        Ok((addr, kernel.ok_or("the boot module is no kernel")?))
+    let before = PAGES.count(State::Outgoing);
+    // SAFETY: by the caller's word.
+    let failed = match unsafe { prepare(b"no kernel", &mut root) } {
+        Ok(_) => Err("it is loaded".into()),
+        Err(_) => ensure(PAGES.count(State::Outgoing) == before, "a root page is left"),
+    };
+    required(format_args!("kernel {number} does not jump into what is no kernel"), failed);
+    let mut sets = root.descriptors.iter_mut().zip(ready);
+    let went_on = sets.try_for_each(|(descriptor, set)| {
+        *descriptor = set.go_on(&mut handover)?;
+        Ok(())
     });
-    let (image_at, kernel) = required(format_args!("kernel {number} loads the next"), kernel);
+    required(format_args!("kernel {number} unseals every set and goes on"), went_on);
 
-    PAGES.for_each_free(|page| page.fill(POISON));
-    let (image, image_len) = (image_at.get(), image.len() as u64);
-    let left_at = ticks();
-    let root = Root { from: number, image, image_len, seal, left_at, descriptors, refusals };
-    let root = required(format_args!("kernel {number} jumps"), leave(root.as_bytes()));
+    // SAFETY: by the caller's word; nothing was loaded before.
+    let prepared = unsafe { prepare(image, &mut root) };
+    let (kernel, root) = required(format_args!("kernel {number} loads the next"), prepared);
     // SAFETY: the block with the image is the next kernel's, and nobody writes to it.
     unsafe { kernel.enter(root, PAGES.table()) }
+}
+
+/// Prepares the jump into the kernel whose ELF file is `image`, which is left to it, as is the root
+/// page: the last thing that allocates. On an error both are withdrawn.
+///
+/// # Safety
+///
+/// That of [`save_and_jump`], and no kernel that was loaded before is jumped into.
+unsafe fn prepare(image: &[u8], root: &mut Root) -> Verdict<(Kernel, PhysAddr)> {
+    let image_at = leave(image)?;
+    PAGES.for_each_free(|page| page.fill(POISON));
+    (root.image, root.image_len, root.left_at) = (image_at.get(), image.len() as u64, ticks());
+    let root_at = leave(root.as_bytes())?;
+    // SAFETY: by the caller's word.
+    let Some(kernel) = (unsafe { Kernel::load(image, image_at) }) else {
+        for (addr, len) in [(root_at, size_of::<Root>()), (image_at, image.len())] {
+            // SAFETY: 1. `leave` allocated it. 2. Nobody was told of it.
+            unsafe { PAGES.unpreserve_free(reach(addr.get()), block_for(len)) };
+        }
+        return Err("the boot module is no kernel".into());
+    };
+    Ok((kernel, root_at))
 }
 
 /// Takes over from the previous kernel, restores and verifies everything, and frees it. Returns the

@@ -1,13 +1,15 @@
 //! Two kernels without an operating system, that hand files over to each other by kexec.
 //!
-//! Kernel A boots in a virtual machine, saves what a table of workloads says, and jumps into kernel
-//! B, which restores and verifies it, frees it, saves the same anew and jumps into B again. The
-//! main crate's `cargo test --test kexec` builds both, starts them and reads their verdicts.
+//! Kernel A boots in a virtual machine, saves what a table of workloads says, goes on after a jump
+//! that fails, and jumps into kernel B, which restores and verifies it, frees it, saves the same anew
+//! and jumps into B again. The main crate's `cargo test --test kexec` builds both, starts them and
+//! reads their verdicts.
 //!
 //! | file | what a kernel author finds there |
 //! |---|---|
 //! | `pages.rs` | the allocator: `PreservedAllocator` duty by duty, to be copied |
 //! | `handover.rs` | the order of a handover: save, seal, jump; adopt, restore, free |
+//! | `ready.rs` | what becomes of sealed sets when the jump fails |
 //! | `jump.rs` | the kexec itself: the next kernel's ELF over this one |
 //! | `workloads.rs`, `refusals.rs` | chains sound and damaged, a table each |
 //! | `boot.rs`, `boot.s` | the machine: memory map, serial line, assembly |
@@ -20,5 +22,6 @@ pub mod boot;
 pub mod handover;
 mod jump;
 pub mod pages;
+mod ready;
 mod refusals;
 mod workloads;

@@ -14,6 +14,7 @@ use kho_block::{
 
 use crate::boot::ticks;
 use crate::pages::{PAGES, Pages, State};
+use crate::ready::{self, Ready};
 
 /// How a step ends.
 pub(crate) type Verdict<T = ()> = Result<T, Box<dyn Error>>;
@@ -27,8 +28,8 @@ pub(crate) fn ensure(holds: bool, what: &'static str) -> Verdict {
 pub(crate) struct Workload {
     /// Ends the sentences "kernel 1 saves" and "kernel 2 restores".
     pub(crate) name: &'static str,
-    /// Fills a set and leaves it to the next kernel.
-    pub(crate) save: fn(&mut Handover) -> Verdict<Descriptor>,
+    /// Fills a set and seals most of it; the rest is appended after a jump that fails.
+    pub(crate) save: fn(&mut Handover) -> Verdict<Box<dyn Ready>>,
     /// Restores the set, verifies it, and frees it.
     pub(crate) restore: fn(&mut Handover, &Descriptor) -> Verdict,
 }
@@ -47,7 +48,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
             ensure(written == FILES, "the writer stopped early")?;
             let beyond = set.push(handover.file(FILES)).map_err(|error| error.cause.kind);
             ensure(beyond == Err(GrowErrorKind::TooManyBlocks), "there is a 10001st block")?;
-            Ok(handover.leave(set))
+            Ok(ready::seal(handover, set))
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<File, 4096>(descriptor)?;
@@ -68,7 +69,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
                 let (files, count) = (descriptor.head, descriptor.entries);
                 sessions.push(Session { name: name_of(n), files, count })?;
             }
-            Ok(handover.leave(sessions))
+            Ok(ready::seal(handover, sessions))
         },
         restore: |handover, descriptor| {
             let mut sessions = handover.restore::<Session, 8192>(descriptor)?;
@@ -94,7 +95,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
             }
             ensure(SHARED.read().len() == 5000, "not 5000 words")?;
             let set = SHARED.write().take();
-            Ok(handover.leave(set))
+            Ok(ready::seal(handover, set))
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<u64, 8192>(descriptor)?;
@@ -109,7 +110,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
                 set.push(handover.word(n))?;
             }
             ensure(set.len() == set.capacity(), "the last block is not full")?;
-            Ok(handover.leave(set))
+            Ok(ready::seal(handover, set))
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<u64, 8192>(descriptor)?;
@@ -125,14 +126,15 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
             set.grow(FULL / 3 * 100)?;
             ensure(PAGES.count(State::Outgoing) == before + 100, "not 100 blocks")?;
             set.push(handover.word(0))?;
-            let descriptor = handover.leave(set);
+            set.push(handover.word(1))?;
+            let ready = ready::seal(handover, set);
             ensure(PAGES.count(State::Outgoing) == before + 1, "spare blocks are preserved")?;
-            Ok(descriptor)
+            Ok(ready)
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<u64, 8192>(descriptor)?;
             ensure(set.block_count() == 1, "not 1 block")?;
-            handover.verify_and_free(set, 1, Handover::word)
+            handover.verify_and_free(set, 2, Handover::word)
         },
     },
     Workload {
@@ -149,7 +151,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
             ensure(PAGES.count(State::Free) == before, "blocks were not given back")?;
             ensure(set.capacity() == capacity, "the set is not as it was")?;
             set.push(handover.word(1))?;
-            Ok(handover.leave(set))
+            Ok(ready::seal(handover, set))
         },
         restore: |handover, descriptor| {
             let set = handover.restore::<u64, 65536>(descriptor)?;
@@ -177,7 +179,7 @@ pub(crate) struct File {
 }
 
 /// The record that LUO keeps of a session; `files` heads another chain.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "kho_block::zerocopy")]
 #[repr(C)]
 struct Session {
@@ -221,7 +223,8 @@ pub(crate) struct Costs {
     pub(crate) free: u64,
 }
 
-fn timed<R>(sum: &mut u64, f: impl FnOnce() -> R) -> R {
+/// Calls `f`, and adds the ticks that it takes to `sum`.
+pub(crate) fn timed<R>(sum: &mut u64, f: impl FnOnce() -> R) -> R {
     let before = ticks();
     let result = f();
     *sum += ticks() - before;
