@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const LAST: u32 = 4;
 
 /// What every kernel but the last has to say.
-const SAVING: [&str; 10] = [
+const SAVING: [&str; 12] = [
     "saves 630000 files in 10000 blocks of 4 KiB",
     "saves 2000 sessions, each with its own chain of files",
     "saves a set behind a lock in a static",
@@ -36,13 +36,15 @@ const SAVING: [&str; 10] = [
     "saves 1 block of 100, the spare ones trimmed",
     "saves a set that met the end of memory while growing",
     "saves damaged chains",
+    "names a set that it will not seal",
     "does not jump into what is no kernel",
     "unseals every set and goes on",
     "loads the next",
+    "fills that set, and jumps",
 ];
 
 /// What every kernel but the first has to say.
-const RESTORING: [&str; 20] = [
+const RESTORING: [&str; 22] = [
     "finds poison wherever nothing was preserved",
     "finds the table, the roots and its own image",
     "restores 630000 files in 10000 blocks of 4 KiB",
@@ -62,6 +64,8 @@ const RESTORING: [&str; 20] = [
     "refuses a block that is claimed already",
     "refuses a descriptor of another record size",
     "restores the sound chain beside them",
+    "sweeps away the spare blocks of a set that nobody sealed, and nothing else",
+    "restores what was pushed into that set",
     "has freed everything: the table is empty",
 ];
 

@@ -16,8 +16,9 @@ use core::slice;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock};
+use kho_block::{Descriptor, PhysAddr, PreservedAllocator, PreservedBlock};
 
+use crate::ahead::{self, Ahead};
 use crate::boot::{self, Exit, POISON, reach, say, ticks};
 use crate::jump::Kernel;
 use crate::pages::{PAGE_SIZE, PAGES, State};
@@ -41,6 +42,8 @@ struct Root {
     descriptors: Descriptors,
     /// Of the chains to be refused.
     refusals: AllLeft,
+    /// Of the set that is not sealed.
+    ahead: Descriptor,
 }
 
 /// Saves everything as kernel `number`, and jumps into the kernel whose ELF file is `image`, after
@@ -60,8 +63,20 @@ pub unsafe fn save_and_jump(number: u64, image: &[u8]) -> ! {
     let descriptors = ready.each_ref().map(|set| set.descriptor());
     let refusals = AllLeft::save(&mut handover, &descriptors);
     let refusals = required(format_args!("kernel {number} saves damaged chains"), refusals);
-    let mut root =
-        Root { from: number, image: 0, image_len: 0, seal, left_at: 0, descriptors, refusals };
+    handover.tag += 1;
+    let ahead = Ahead::new(&handover);
+    let step = format_args!("kernel {number} names a set that it will not seal");
+    let mut ahead = required(step, ahead);
+    let mut root = Root {
+        from: number,
+        image: 0,
+        image_len: 0,
+        seal,
+        left_at: 0,
+        descriptors,
+        refusals,
+        ahead: ahead.descriptor,
+    };
 
     let before = PAGES.count(State::Outgoing);
     // SAFETY: by the caller's word.
@@ -80,6 +95,7 @@ pub unsafe fn save_and_jump(number: u64, image: &[u8]) -> ! {
     // SAFETY: by the caller's word; nothing was loaded before.
     let prepared = unsafe { prepare(image, &mut root) };
     let (kernel, root) = required(format_args!("kernel {number} loads the next"), prepared);
+    required(format_args!("kernel {number} fills that set, and jumps"), ahead.fill(&handover));
     // SAFETY: the block with the image is the next kernel's, and nobody writes to it.
     unsafe { kernel.enter(root, PAGES.table()) }
 }
@@ -147,13 +163,14 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
         verdict(&format!("restores {}", row.name), restored);
     }
 
-    let unclaimed = PAGES.sweep();
-    let [outgoing, claimed] = [State::Outgoing, State::Claimed].map(|state| PAGES.count(state));
-    let empty = ensure(unclaimed + outgoing + claimed == 0, "blocks are left");
+    let Costs { restore, verify, free, .. } = handover.costs;
+    handover.tag = WORKLOADS.len() as u64 + 1;
+    ahead::restore_and_sweep(&mut handover, &root.ahead, verdict);
+    let left = [State::Outgoing, State::Incoming, State::Claimed].map(|state| PAGES.count(state));
+    let empty = ensure(left == [0; 3], "blocks are left");
     verdict("has freed everything: the table is empty", empty);
 
     let jump = arrived_at.wrapping_sub(root.left_at);
-    let Costs { restore, verify, free, .. } = handover.costs;
     let costs = [root.seal, jump, restore, verify, free].map(|ticks| ticks / 1000);
     let [seal, jump, restore, verify, free] = costs;
     say(format_args!(

@@ -11,6 +11,7 @@
 //! | `handover.rs` | the order of a handover: save, seal, jump; adopt, restore, free |
 //! | `ready.rs` | what becomes of sealed sets when the jump fails |
 //! | `jump.rs` | the kexec itself: the next kernel's ELF over this one |
+//! | `ahead.rs` | a set that nobody seals, since the kexec comes too early |
 //! | `workloads.rs`, `refusals.rs` | chains sound and damaged, a table each |
 //! | `boot.rs`, `boot.s` | the machine: memory map, serial line, assembly |
 
@@ -18,6 +19,7 @@
 
 extern crate alloc;
 
+mod ahead;
 pub mod boot;
 pub mod handover;
 mod jump;

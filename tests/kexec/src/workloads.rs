@@ -233,7 +233,7 @@ pub(crate) fn timed<R>(sum: &mut u64, f: impl FnOnce() -> R) -> R {
 
 impl Handover {
     /// Word `n`, a different one from every kernel.
-    fn word(&self, n: usize) -> u64 {
+    pub(crate) fn word(&self, n: usize) -> u64 {
         (n as u64 ^ self.from << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
