@@ -280,12 +280,14 @@ impl Table {
 
 // SAFETY:
 // 1. *Valid.* A block is of pages of the machine's memory, mapped for good where `reach` says
-//    (`create`, duty 1). Memory is initialised from power-on, and moves with no value.
+//    (`create`, duty 1). Memory is initialised from power-on, moves with no value, and is not given
+//    up with one: dropping `Pages` does nothing.
 // 2. *Exclusive.* A block is lent only when `find` has found all its pages free, or `turn` finds it
 //    incoming; its state changes before the lock is given back. Blocks do not overlap (`Table`, 2),
 //    whenever the previous kernel ended, and the kernel's own pages and the table's are reserved.
 // 3. *Aligned.* The page number is a multiple of the block's pages (`Table`, 2), and so is its
-//    address of its size. `UPPER` is a multiple of any size there is memory for.
+//    address of its size; the pointer too, since `UPPER` is a multiple of any size there is memory
+//    for. All pages are below `RAM`, and nothing overflows there.
 // 4. *Zeroed.* By `alloc_preserve`, whatever the pages held, and before the block is there.
 // 5. *Once.* `turn` makes `Claimed` of `Incoming`, which `adopt` made of what the previous kernel
 //    had, and `unrestore` of what is lent no more. It asks for the order and the first page.
@@ -294,6 +296,10 @@ impl Table {
 //    to the claim nobody writes to a block.
 // 8. *Calm.* Nothing here panics, and a panic would not unwind.
 // 9. *Same.* A machine has one `Pages`, and references to it.
+// 10. *Fit at every instant.* A block is there or not by the one byte that `set` stores, in its place
+//     among all other accesses to memory. What `adopt` has come to or not is a block either way, and
+//     it makes each of them incoming, to be lent once.
+// 11. *Claims at a kexec.* What is claimed is there for the kernel after, as the file says above.
 unsafe impl PreservedAllocator for Pages {
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
         let order = order_of(size).ok_or(AllocError)?;
