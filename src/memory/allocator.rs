@@ -65,8 +65,8 @@ impl core::error::Error for AllocError {}
 ///    another CPU, and no two lent blocks overlap. (What a device does that the holder told the
 ///    physical address, the holder does.)
 /// 3. *Aligned.* The physical address of a block is a multiple of `size`, the pointer one of the
-///    smaller of `size` and 4096, and the block ends within the address space. A set may refuse a
-///    block that is not so, when it obtains it.
+///    smaller of `size` and 4096, and the block ends within the address space. A set refuses a
+///    block that is not so when it obtains it.
 /// 4. *Zeroed.* Every byte of a block from `alloc_preserve` is zero.
 /// 5. *Once.* `restore` lends a block only if the previous kernel preserved one of exactly this
 ///    size at exactly this address, and not while it is lent.
