@@ -2,7 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::abi::sizes::{MIN_BLOCK_SIZE, entries_per_block};
+use core::ptr::NonNull;
+
+use crate::abi::addr::PhysAddr;
+use crate::abi::sizes::{MIN_BLOCK_SIZE, entries_per_block, to_wire};
 
 /// Bytes of an entry and of a block: all that must be known of a chain to walk it.
 ///
@@ -63,5 +66,18 @@ impl ChainLayout {
     #[inline]
     pub const fn capacity(self) -> usize {
         entries_per_block(self.block_size, self.entry_size)
+    }
+
+    /// Whether a block may lie at this physical address: a multiple of the block size.
+    #[inline]
+    pub(crate) fn may_lie_at(self, addr: PhysAddr) -> bool {
+        addr.get() & to_wire(self.block_size.wrapping_sub(1)) == 0
+    }
+
+    /// Whether a block may be reached through this pointer: aligned to the block size, or to a page
+    /// of 4096 bytes if that is less.
+    #[inline]
+    pub(crate) fn may_be_reached_at(self, ptr: NonNull<u8>) -> bool {
+        ptr.addr().get() & self.block_size.min(4096).wrapping_sub(1) == 0
     }
 }

@@ -48,16 +48,19 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         self.header().set_count(to_wire(count.saturating_add(1)));
     }
 
-    /// Appends copies of as many `entries` as fit, from slot `count` on; returns the others.
-    pub(crate) fn extend_from_slice<'e>(&mut self, count: usize, entries: &'e [T]) -> &'e [T] {
-        let n = Self::CAPACITY.saturating_sub(count).min(entries.len());
-        let end = count.saturating_add(n);
+    /// Appends copies of `entries`, from slot `count` on, where there is room for them all; returns
+    /// how many the block has then.
+    #[inline]
+    pub(crate) fn append(&mut self, count: usize, entries: &[T]) -> usize {
+        let end = count.saturating_add(entries.len());
         let (header, free) = self.slots_mut(count..end);
-        let Some((now, later)) = entries.split_at_checked(free.len()) else { return entries };
-        // As bytes, since a `T` need not be `Copy`. Both are as long.
-        free.as_mut_bytes().copy_from_slice(now.as_bytes());
+        if free.len() != entries.len() {
+            return count;
+        }
+        // As bytes, since a `T` need not be `Copy`.
+        free.as_mut_bytes().copy_from_slice(entries.as_bytes());
         header.set_count(to_wire(end));
-        later
+        end
     }
 
     /// Appends what `entries` yields, from slot `count` on, until the block is full or there is no

@@ -6,11 +6,9 @@
 
 #![expect(unsafe_code, reason = "takes over lent blocks and gives them back to the allocator")]
 
-use core::ptr::NonNull;
-
 use crate::abi::addr::PhysAddr;
 use crate::abi::layout::ChainLayout;
-use crate::abi::sizes::{MAX_BLOCKS, to_wire};
+use crate::abi::sizes::MAX_BLOCKS;
 use crate::chain::block::{RawBlock, bytes_of};
 use crate::chain::index::Index;
 use crate::error::grow::{GrowError, GrowErrorKind};
@@ -26,9 +24,6 @@ pub(crate) enum Fate {
     /// They stay as they are, preserved: the next kernel has them.
     Leave,
 }
-
-/// The strictest alignment that a block's pointer must have: that of a page.
-const PAGE_SIZE: usize = 4096;
 
 /// The blocks of one set, and the duty to give them back.
 ///
@@ -109,16 +104,16 @@ impl<A: PreservedAllocator> Chain<A> {
     ///
     /// If there is no block, or it is not aligned; nothing has changed then.
     fn append(&mut self) -> Result<(), GrowErrorKind> {
-        let size = self.index.layout().block_size();
-        let lent = self.alloc.alloc_preserve(size);
+        let layout = self.index.layout();
+        let lent = self.alloc.alloc_preserve(layout.block_size());
         let PreservedBlock { ptr, addr } = lent.map_err(|_| GrowErrorKind::OutOfMemory)?;
         // SAFETY: 1. `alloc_preserve` lent it just now. 2. `ptr` is only looked at from here on.
         let block = unsafe { RawBlock::from_lent(ptr) };
-        if !addr.is_aligned_to(to_wire(size)) || !is_aligned(ptr, size) {
+        if !layout.may_lie_at(addr) || !layout.may_be_reached_at(ptr) {
             self.free(block);
             return Err(GrowErrorKind::Misaligned { addr });
         }
-        // SAFETY: it has `size` bytes and lies at `addr`, by the allocator's word.
+        // SAFETY: it has the block size and lies at `addr`, by the allocator's word.
         unsafe { self.index.append(block, addr) }.map_err(|block| {
             self.free(block);
             GrowErrorKind::OutOfMemory
@@ -201,12 +196,6 @@ impl<A: PreservedAllocator> Chain<A> {
         // and its only one.
         unsafe { self.alloc.unrestore(block.base(), size) }
     }
-}
-
-/// Whether a block's pointer is aligned as the allocator's contract has it.
-#[inline]
-pub(crate) fn is_aligned(ptr: NonNull<u8>, size: usize) -> bool {
-    ptr.addr().get().checked_rem(size.min(PAGE_SIZE)) == Some(0)
 }
 
 impl<A: PreservedAllocator> Drop for Chain<A> {

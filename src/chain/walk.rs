@@ -5,9 +5,9 @@
 use crate::abi::addr::PhysAddr;
 use crate::abi::checks::RestoreChecks;
 use crate::abi::layout::ChainLayout;
-use crate::abi::sizes::{BlockHeader, MAX_BLOCKS, to_wire};
+use crate::abi::sizes::{BlockHeader, MAX_BLOCKS};
 use crate::chain::block::RawBlock;
-use crate::chain::owned::{Chain, is_aligned};
+use crate::chain::owned::Chain;
 use crate::error::restore::{RestoreError, RestoreErrorKind};
 use crate::memory::allocator::PreservedAllocator;
 
@@ -32,7 +32,7 @@ impl Judge {
         if block >= MAX_BLOCKS {
             return Err(RestoreErrorKind::TooManyBlocks);
         }
-        if !addr.is_aligned_to(to_wire(self.layout.block_size())) {
+        if !self.layout.may_lie_at(addr) {
             return Err(RestoreErrorKind::Misaligned);
         }
         Ok(())
@@ -140,7 +140,7 @@ impl<A: PreservedAllocator> Chain<A> {
         claimed: &RawBlock,
         capacity: usize,
     ) -> Result<(Option<PhysAddr>, usize), RestoreErrorKind> {
-        if !is_aligned(claimed.base(), judge.layout.block_size()) {
+        if !judge.layout.may_be_reached_at(claimed.base()) {
             return Err(RestoreErrorKind::MisalignedPointer);
         }
         let header = claimed.header().read();

@@ -109,10 +109,19 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     #[inline]
     pub fn push(&mut self, entry: T) -> Result<(), FullError<T>> {
-        let (block, slot) = self.next_slot();
-        let Some(block) = self.blocks.get_mut(block) else { return Err(FullError::new(entry)) };
-        block.push_at(slot, entry).map_err(FullError::new)?;
-        self.appended(slot.saturating_add(1));
+        let tail = self.ends.tail.block;
+        // Both ways are written out, so that the entry goes to its slot in one copy.
+        if !self.is_full() {
+            let Some(tail) = self.blocks.get_mut(tail) else { return Err(FullError::new(entry)) };
+            let count = self.count;
+            tail.push_at(count, entry).map_err(FullError::new)?;
+            self.recount(count.saturating_add(1));
+            return Ok(());
+        }
+        let spare = self.blocks.get_mut(tail.saturating_add(1));
+        let Some(spare) = spare else { return Err(FullError::new(entry)) };
+        spare.push_at(0, entry).map_err(FullError::new)?;
+        self.appended(1);
         Ok(())
     }
 
@@ -258,11 +267,15 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     pub(crate) fn fill(&mut self, mut entries: &[T]) {
         while !entries.is_empty() {
             let (block, slot) = self.next_slot();
-            let Some(block) = self.blocks.get_mut(block) else { break };
-            let others = block.extend_from_slice(slot, entries);
-            let taken = entries.len().saturating_sub(others.len());
-            self.appended(slot.saturating_add(taken));
-            entries = others;
+            let n = Self::CAPACITY.saturating_sub(slot).min(entries.len());
+            let (Some(block), Some((now, later))) =
+                (self.blocks.get_mut(block), entries.split_at_checked(n))
+            else {
+                break;
+            };
+            let count = block.append(slot, now);
+            self.appended(count);
+            entries = later;
         }
     }
 }
@@ -272,7 +285,8 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 #[cold]
 #[inline(never)]
 fn link<T: Entry, const BLOCK_SIZE: usize>(blocks: &[Block<T, BLOCK_SIZE>], ends: &mut Ends) {
-    if let Some([tail, spare, ..]) = blocks.get(ends.tail.block..) {
+    let tail = ends.tail.block;
+    if let (Some(tail), Some(spare)) = (blocks.get(tail), blocks.get(tail.saturating_add(1))) {
         ends.link(tail.header(), spare.header());
     }
 }
