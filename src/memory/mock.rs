@@ -243,7 +243,7 @@ impl Mock {
     }
 
     /// Asserts that every block was freed and nothing went wrong. [`Fault::DoubleClaim`] and
-    /// [`Fault::WrongSizeClaim`] may have: refusing a claim is how a damaged chain is found.
+    /// [`Fault::WrongSizeClaim`] are allowed: refusing a claim is how a damaged chain is found.
     ///
     /// A restored set that was dropped has given its claims back, and freed nothing: its blocks are
     /// among those that this names.

@@ -33,15 +33,15 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// as far as [`RestoreChecks`] ask for them, [`Empty`], [`NotFull`] and [`DirtyTail`]. Every
     /// claim is given back, so the call can be repeated.
     ///
-    /// [`TooManyBlocks`]: RestoreErrorKind::TooManyBlocks
-    /// [`OutOfMemory`]: RestoreErrorKind::OutOfMemory
-    /// [`Misaligned`]: RestoreErrorKind::Misaligned
-    /// [`Cycle`]: RestoreErrorKind::Cycle
-    /// [`NotPreserved`]: RestoreErrorKind::NotPreserved
-    /// [`CountTooLarge`]: RestoreErrorKind::CountTooLarge
-    /// [`Empty`]: RestoreErrorKind::Empty
-    /// [`NotFull`]: RestoreErrorKind::NotFull
-    /// [`DirtyTail`]: RestoreErrorKind::DirtyTail
+    /// [`TooManyBlocks`]: crate::RestoreErrorKind::TooManyBlocks
+    /// [`OutOfMemory`]: crate::RestoreErrorKind::OutOfMemory
+    /// [`Misaligned`]: crate::RestoreErrorKind::Misaligned
+    /// [`Cycle`]: crate::RestoreErrorKind::Cycle
+    /// [`NotPreserved`]: crate::RestoreErrorKind::NotPreserved
+    /// [`CountTooLarge`]: crate::RestoreErrorKind::CountTooLarge
+    /// [`Empty`]: crate::RestoreErrorKind::Empty
+    /// [`NotFull`]: crate::RestoreErrorKind::NotFull
+    /// [`DirtyTail`]: crate::RestoreErrorKind::DirtyTail
     ///
     /// # Examples
     ///
@@ -70,9 +70,9 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     ///
     /// # Errors
     ///
-    /// Those of `restore`, and [`NotFull`](RestoreErrorKind::NotFull),
-    /// [`Empty`](RestoreErrorKind::Empty) and [`DirtyTail`](RestoreErrorKind::DirtyTail) as asked
-    /// for.
+    /// Those of `restore`, and, as far as asked for, [`NotFull`](crate::RestoreErrorKind::NotFull),
+    /// [`Empty`](crate::RestoreErrorKind::Empty) and
+    /// [`DirtyTail`](crate::RestoreErrorKind::DirtyTail).
     ///
     /// # Examples
     ///
