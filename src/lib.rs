@@ -1,6 +1,6 @@
-// The examples run on the mock. In the crate as it is published nothing brings the mock but its
-// feature, and without it there are no examples to test: this takes away all that follows it, the
-// text below included.
+// The examples run on the mock, which the published crate has with its feature only. When examples
+// are tested without it, this takes away the whole crate, and with it the text below and its
+// examples.
 #![cfg(any(not(doctest), feature = "mock"))]
 
 //! Chains of fixed-size records in preserved memory, handed from one kernel to the next by kexec.
@@ -95,11 +95,11 @@
 //! | a [`Sealed`] one | leaves them to the next kernel | `unseal` first | `leave`, or the jump itself |
 //! | an incoming set | gives its claims back: it can be restored again | frees its blocks | |
 //!
-//! Besides `destroy`, [`shrink`](BlockSet::shrink) frees blocks, those without entries. Over KHO what
-//! is claimed at a kexec, and not freed, is gone for the kernel after; other allocators keep it. Theirs
-//! to say, as [the contract](PreservedAllocator#safety) asks.
+//! Besides `destroy`, [`shrink`](BlockSet::shrink) frees blocks, those without entries. Over KHO
+//! what is claimed at a kexec, and not freed, is gone for the kernel after; other allocators may
+//! keep it: each says so, as [the contract](PreservedAllocator#safety) asks.
 //!
-//! # Which call in a failed jump
+//! # Which call when something fails
 //!
 //! | what failed | the call | and then |
 //! |---|---|---|

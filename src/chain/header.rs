@@ -17,10 +17,10 @@ use crate::abi::sizes::BlockHeader;
 
 /// A [`BlockHeader`] in place, in a block that this kernel owns.
 ///
-/// A kexec may come between any two instructions, and another CPU's stores are complete by then,
-/// since the kernel stops it first. So the order in which the words change, seen against the
-/// entries, is all that publication takes, and every store here is fenced on both sides: what was
-/// written before is there before it, what is written after comes after it.
+/// A kexec may come between any two instructions. The kernel stops the other CPUs first, so their
+/// stores are complete by then. What is left to see to is the order of this CPU's stores, to the
+/// words and to the entries: each store to a word comes after all that were made before it, and
+/// before all that are made after it, since it is fenced on both sides.
 #[repr(C)]
 pub(crate) struct Header {
     next: Word,

@@ -1,6 +1,6 @@
-//! The blocks of a chain in order, with what is known of each without looking at it.
+//! The blocks of a chain in order, and what is remembered of them.
 //!
-//! All here is written once for every record: it knows the sizes as numbers, not as a type.
+//! All here is compiled once, whatever the entries are: sizes are numbers here, not types.
 //!
 //! Unsafe is open here to reach the bytes of blocks whose size the index knows.
 
@@ -64,8 +64,8 @@ impl Index {
         &self.blocks
     }
 
-    /// All blocks, and the ends, for a caller that changes entries, counts and, as the invariants
-    /// have it, the ends. It swaps no two blocks.
+    /// All blocks, and the ends, for a caller that changes entries, counts and the ends, keeps the
+    /// invariants, and swaps no two blocks.
     #[inline]
     pub(crate) fn parts_mut(&mut self) -> (&mut [RawBlock], &mut Ends) {
         (&mut self.blocks, &mut self.ends)
@@ -81,8 +81,8 @@ impl Index {
         self.blocks.reserve(additional)
     }
 
-    /// Takes a block of this kernel, zeroed as it is: as the first of the chain, or as the last of
-    /// the spare ones.
+    /// Takes a block of this kernel that is all zero: as the first of the chain if there is none,
+    /// and otherwise as the last of the spare ones.
     ///
     /// # Errors
     ///
@@ -130,8 +130,8 @@ impl Index {
         if self.starts.note(number, before, count > 0, capacity).is_err() {
             return Err(block);
         }
-        // INVARIANT: 1. by the caller's duty. 2. by the caller's choice. 3. no block is spare. 5.
-        // noted.
+        // INVARIANT: 1. by the caller's duty. 2. the block before links to it, as the caller says.
+        // 3. no block is spare. 5. noted above.
         self.blocks.push(block)?;
         if number == 0 {
             self.ends.first = Some(addr);
@@ -199,7 +199,8 @@ impl Index {
         }
     }
 
-    /// How many of the first blocks `count` entries in all would need, or have entries behind them.
+    /// How many blocks `count` entries in all would need, of those there are; at least those up to
+    /// the last one in use.
     pub(crate) fn needed(&self, count: usize) -> usize {
         let capacity = self.layout.capacity();
         let wanted = count.div_ceil(capacity.max(1)).min(self.blocks.len());
@@ -234,7 +235,7 @@ impl Index {
             }
         }
         if let Some(last) = len.checked_sub(1).filter(|&last| last < tail) {
-            // INVARIANT: 4. `last` is the last block below.
+            // INVARIANT: 4. only the blocks up to `last` stay.
             let start = self.starts.of(last, self.layout.capacity());
             let count = self.starts.of(len, self.layout.capacity()).saturating_sub(start);
             self.ends.tail = Tail { block: last, start, count };

@@ -1,6 +1,6 @@
 //! A list that grows only when it is told to: a `Vec` without the calls that abort.
 //!
-//! Unsafe is open here for the one thing that `Vec` has no such call for, an element more.
+//! Unsafe is open here to append an element: every call of `Vec` for that can abort.
 
 #![expect(unsafe_code, reason = "appends to a `Vec` that has room")]
 

@@ -1,6 +1,6 @@
 //! A chain that belongs to a set: its blocks, the allocator they came from, and what becomes of them.
 //!
-//! All here is written once for each allocator: it knows no type of record, and no origin.
+//! All here is compiled once for each allocator, whatever the entries and the origin are.
 //!
 //! Unsafe is open here to take over lent blocks and to give them back.
 
@@ -14,7 +14,7 @@ use crate::chain::index::Index;
 use crate::error::grow::{GrowError, GrowErrorKind};
 use crate::memory::allocator::{PreservedAllocator, PreservedBlock};
 
-/// What becomes of the blocks when nothing else is said.
+/// What becomes of the blocks when their chain is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// They are freed: this kernel allocated them, and no one else has them.
@@ -62,7 +62,7 @@ impl<A: PreservedAllocator> Chain<A> {
 
     /// Takes back what [`leave`](Self::leave) did: `fate` is what it was before.
     pub(crate) fn take_back(&mut self, fate: Fate) {
-        // INVARIANT: 1. as it was.
+        // INVARIANT: 1. `fate` was right when the blocks were lent.
         self.fate = fate;
     }
 
@@ -113,7 +113,7 @@ impl<A: PreservedAllocator> Chain<A> {
             self.free(block);
             return Err(GrowErrorKind::Misaligned { addr });
         }
-        // SAFETY: it has the block size and lies at `addr`, by the allocator's word.
+        // SAFETY: the allocator was asked for the block size, and says that the block lies at `addr`.
         unsafe { self.index.append(block, addr) }.map_err(|block| {
             self.free(block);
             GrowErrorKind::OutOfMemory
@@ -153,7 +153,7 @@ impl<A: PreservedAllocator> Chain<A> {
         before: usize,
         count: usize,
     ) -> Result<(), RawBlock> {
-        // SAFETY: it has the block size and lies at `addr`, by the allocator's word.
+        // SAFETY: `claim` asked the allocator for a block of that size at `addr`.
         unsafe { self.index.follow(block, addr, [before, count]) }
     }
 
@@ -188,7 +188,7 @@ impl<A: PreservedAllocator> Chain<A> {
     }
 
     /// Gives a claim back.
-    // Out of line: only what fails or gives up comes here.
+    // Out of line, since it is called on errors, and when a set is given up.
     #[inline(never)]
     pub(crate) fn unclaim(&self, block: RawBlock) {
         let size = self.index.layout().block_size();

@@ -18,8 +18,8 @@ use crate::chain::list::List;
 /// # Invariants
 ///
 /// 1. `sums` is empty if the set is dense, and otherwise as long as there are blocks.
-/// 2. Sum `b` is the number of entries in all blocks before `b`, or, where later blocks have been
-///    emptied since, not below it.
+/// 2. Sum `b` is the number of entries in all blocks before `b`. Behind the last block in use,
+///    where blocks may have been emptied since, it may be larger.
 #[derive(Debug)]
 pub(crate) struct Starts {
     sums: List<usize>,
@@ -44,7 +44,8 @@ impl Starts {
     /// The block and slot of entry `index`, which must be in use.
     #[inline]
     pub(crate) fn locate(&self, index: usize, capacity: usize) -> (usize, usize) {
-        // No index in use exceeds the mask; the compiler, told so, divides by a shorter number.
+        // No index in use exceeds the mask, which tells the compiler how large the dividend can be:
+        // it then divides faster.
         let beyond = MAX_BLOCKS.saturating_mul(capacity).checked_next_power_of_two();
         let index = index & beyond.map_or(usize::MAX, |beyond| beyond.saturating_sub(1));
         match (index.checked_div(capacity), index.checked_rem(capacity)) {
@@ -57,7 +58,7 @@ impl Starts {
     #[cold]
     #[inline(never)]
     fn search(&self, index: usize) -> (usize, usize) {
-        // Of the blocks that start here, the last is the one that is not empty.
+        // Where several blocks have the same sum, all but the last are empty.
         let block = self.sums.partition_point(|&sum| sum <= index).saturating_sub(1);
         let start = self.sums.get(block).copied().unwrap_or_default();
         (block, index.saturating_sub(start))
@@ -91,7 +92,7 @@ impl Starts {
 
     /// Adds a sum, for which there is room.
     fn put(&mut self, sum: usize) {
-        // INVARIANT: 1 and 2. by the caller's word.
+        // INVARIANT: 1 and 2. `note`, the only caller, says why.
         let _ = self.sums.push(sum);
     }
 

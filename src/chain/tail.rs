@@ -5,10 +5,10 @@
 use crate::abi::addr::PhysAddr;
 use crate::chain::header::Header;
 
-/// The last block in use of a set, counted in entries.
+/// The last block in use of a set: which it is, and how many entries there are in it and before it.
 ///
-/// The count is in the block's header too. Here it is at hand for what asks often, such as
-/// [`BlockSet::get`](crate::BlockSet::get), and cannot be forged.
+/// The count is in the block's header too. This copy saves [`BlockSet::get`](crate::BlockSet::get)
+/// a look at the header, and stays right if someone overwrites the header behind the set's back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tail {
     /// The block's number; 0 if no block is in use.
@@ -32,8 +32,8 @@ impl Tail {
 
 /// The ends of a chain: its first block, the spare blocks that are not in it, and the tail.
 ///
-/// The order of the stores is what a kexec between any two of them relies on: whatever the root
-/// names is a chain without an empty block, but for the first one of a set without entries.
+/// A kexec may come between any two of the stores below. Their order keeps every block without
+/// entries out of the chain that the root names, but for the first one of a set without entries.
 #[derive(Debug)]
 pub(crate) struct Ends {
     /// The address of the first block.
@@ -47,8 +47,8 @@ impl Ends {
     /// Those of a chain without blocks.
     pub(crate) const NONE: Self = Self { first: None, spare: None, tail: Tail::NONE };
 
-    /// Links the first spare block, whose entries are written and counted, behind the tail, which is
-    /// full, and makes it the tail; how many entries it has is for the caller to say.
+    /// Links the first spare block, whose entries are written and counted, behind the tail, which
+    /// is full, and makes it the tail. The caller then sets the tail's count.
     pub(crate) fn link(&mut self, tail: &Header, spare: &Header) {
         let addr = self.spare;
         self.spare = spare.next();
@@ -58,8 +58,8 @@ impl Ends {
         self.tail = Tail { block: block.saturating_add(1), start: self.tail.end(), count: 0 };
     }
 
-    /// Unlinks the tail from the block `before` it and makes it the first spare block. Its entries
-    /// are to be un-counted next.
+    /// Unlinks the tail from the block `before` it and makes it the first spare block. The caller
+    /// then un-counts its entries.
     #[inline]
     pub(crate) fn unlink(&mut self, before: &Header, tail: &Header) {
         let addr = before.next();

@@ -16,8 +16,8 @@ use crate::memory::allocator::PreservedAllocator;
 pub(crate) struct Judge {
     pub(crate) layout: ChainLayout,
     pub(crate) checks: RestoreChecks,
-    /// Whether a first block without entries or a link passes whatever is checked: it is what a set
-    /// without entries leaves behind its descriptor.
+    /// Whether a first block with neither entries nor a link passes every check: the descriptor of
+    /// a set without entries names such a block.
     pub(crate) empty_is_fine: bool,
 }
 
@@ -87,7 +87,7 @@ impl<A: PreservedAllocator> Chain<A> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the first block that is, whose claim was given back. The chain has the
+    /// What is wrong with the first damaged block, whose claim was given back. The chain keeps the
     /// blocks before it.
     pub(crate) fn walk(
         &mut self,

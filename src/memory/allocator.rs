@@ -73,8 +73,8 @@ impl core::error::Error for AllocError {}
 /// 6. *Total.* `restore` takes any address, and dereferences none that it does not know.
 /// 7. *Found again.* The address from `alloc_preserve` is the one by which the next kernel's
 ///    `restore` finds the block, with the bytes that were last written.
-/// 8. *Calm.* No method unwinds out of a call that keeps to this contract. (One made for tests
-///    may, before anything has changed, if its test asked for what cannot be.)
+/// 8. *Calm.* No method unwinds out of a call that keeps to this contract. (That of an allocator
+///    for tests may, before anything has changed, if the test asked for what is impossible.)
 /// 9. *Same.* `&A`, `Arc<A>` and clones stand for the same memory: a block lent by one may be given
 ///    back to another.
 /// 10. *Fit at every instant.* A kexec may come between any two instructions, the allocator's own

@@ -43,10 +43,11 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     ///
     /// # Errors
     ///
-    /// [`GrowErrorKind::TooManyBlocks`] beyond [`MAX_BLOCKS`](Self::MAX_BLOCKS), before anything is allocated;
-    /// [`GrowErrorKind::OutOfMemory`] if a block is refused, and [`GrowErrorKind::Misaligned`] if it
-    /// is not where the next kernel would take it, after those obtained were given back.
-    /// Heap that the index took for them, a pointer a block, is kept for the next attempt.
+    /// [`GrowErrorKind::TooManyBlocks`] beyond [`MAX_BLOCKS`](Self::MAX_BLOCKS), before anything is
+    /// allocated; [`GrowErrorKind::OutOfMemory`] if a block is refused, and
+    /// [`GrowErrorKind::Misaligned`] if one is not aligned, which the next kernel would refuse:
+    /// both after those obtained were given back. Heap that the index took for them, a pointer a
+    /// block, is kept for the next attempt.
     ///
     /// # Examples
     ///
@@ -260,7 +261,7 @@ struct Retained<'a, T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> {
 }
 
 impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Retained<'_, T, A, BLOCK_SIZE> {
-    /// Goes on to the next entry, of which it is decided whether it stays.
+    /// Keeps entry `seen` or not, as `keeps` says, and goes on to the next one.
     fn see(&mut self, keeps: bool) {
         if keeps {
             let entry = self.set.get(self.seen).filter(|_| self.kept < self.seen).and_then(copy);
@@ -284,10 +285,11 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Drop
     }
 }
 
-/// The end of a set, where entries are appended and removed; of one of this kernel's, which `O` says.
+/// The end of a set, where entries are appended and removed.
 impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     BlockSet<T, A, O, BLOCK_SIZE>
 {
+    /// A write cursor at the end of an outgoing set, for callers that have seen that it is one.
     #[inline]
     pub(crate) fn end(&mut self) -> Writer<'_, T, BLOCK_SIZE> {
         let (blocks, ends) = self.chain.parts_mut();

@@ -43,7 +43,7 @@ use crate::set::origin::Outgoing;
 #[must_use = "a sealed set that is dropped is left to the next kernel: unseal it if the jump failed"]
 pub struct Sealed<S> {
     set: S,
-    /// What would have become of the blocks.
+    /// What becomes of the blocks if it is unsealed and dropped.
     fate: Fate,
 }
 

@@ -17,17 +17,17 @@ use crate::set::origin::{Origin, Outgoing};
 /// A set that several CPUs share, for a `static`: many readers or one writer at a time, who spin
 /// while they wait. Needs the feature `spin`.
 ///
-/// A writer that waits lets no new reader in, so that readers cannot keep it out. Of several
-/// writers that wait, one is waited for by the rest; which one comes next is left open, and readers
-/// may come in between.
+/// A writer that waits lets no new reader in, so that readers cannot keep it out. Several writers
+/// that wait come in one after the other, in any order, and readers may come in between two of
+/// them.
 ///
 /// # In a kernel
 ///
 /// 1. Mask the interrupts whose handlers take the lock before `read` and `write`, and until the
 ///    guard is gone. A handler waits for ever if its own CPU writes, or waits to write; or if its
-///    own CPU reads, once a writer elsewhere waits for that. What cannot be masked, and a panic,
-///    ask with `try_read` and `try_write`, which never wait. Do not let the task with the guard be
-///    preempted either: those who spin may take its CPU.
+///    own CPU reads while a writer on another CPU waits. Handlers that cannot be masked, and a
+///    panic handler, use `try_read` and `try_write`, which never wait. Do not let the task with the
+///    guard be preempted either: those who spin may take its CPU.
 /// 2. Do not read again while reading. The second `read` waits for any writer that came in between,
 ///    and that writer for the first.
 /// 3. Do not allocate under a guard if the allocator may sleep, or takes this lock itself. A set
@@ -92,9 +92,10 @@ pub struct SharedBlockSet<
     const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
 > {
     lock: spin::RwLock<BlockSet<T, A, O, BLOCK_SIZE>>,
-    /// Whether a writer has the lock, or has it next. Readers look here while they wait: in the
-    /// lock each attempt counts as a reader until it is taken back, and with enough CPUs at it the
-    /// writer would never see none. A hint, without an order: only the lock lets anyone in.
+    /// Whether a writer has the lock, or has it next. Readers who wait look here instead of trying
+    /// the lock: each attempt counts as a reader for a moment, and with enough CPUs that try, the
+    /// writer would never find the lock without one. It is a hint, so its order does not matter:
+    /// only the lock lets anyone in.
     writing: AtomicBool,
 }
 
@@ -184,7 +185,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// Lends the set to be changed; `None` while someone reads, writes or waits to write. Never
     /// waits, and keeps nobody out if it fails.
     ///
-    /// It may fail for a reader that is being refused at this moment, though nobody has the set.
+    /// It may fail though nobody has the set: while a reader tries, and is refused.
     ///
     /// ```
     /// # use kho_block::{BlockSet, SharedBlockSet, mock::Mock};

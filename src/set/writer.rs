@@ -52,7 +52,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 
     #[inline]
     pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], ends: &'a mut Ends) -> Self {
-        // INVARIANT: 1. by the caller's choice. 2. the same.
+        // INVARIANT: 1. the caller passes both from one outgoing set. 2. copied from the tail.
         Self { blocks, count: ends.tail.count, ends }
     }
 

@@ -76,7 +76,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize> Drop
     for SharedWriteGuard<'_, T, A, O, BLOCK_SIZE>
 {
     fn drop(&mut self) {
-        // Before `set` lets go of the lock: after that, the word is the next writer's.
+        // Before `set` lets go of the lock: after that, the next writer may have set it.
         self.writing.store(false, Ordering::Relaxed);
     }
 }
