@@ -153,7 +153,7 @@ fn found_out() -> Result<(), Failed> {
     let run = boot(&kernels.join("kernel_a"), &swapped.join("kernel_b"))?;
     let verdict = "FAIL  kernel 2 restores 630000 files in 10000 blocks of 4 KiB: block 0 at ";
     let found_out = run.log.lines().find(|line| line.starts_with(verdict));
-    println!("{}", found_out.unwrap_or_default());
+    println!("wanted: {}", found_out.unwrap_or("a line that begins with FAIL, which is not there"));
     let found_out = found_out.is_some_and(|line| line.ends_with(" entries where 63 fit"));
     run.expect(found_out, "a header with its fields swapped was not found out")?;
     run.expect(run.status == Some(FAILURE), "the machine did not end by failure")

@@ -14,6 +14,9 @@ use kho_block::{IncomingSet, OutgoingSet};
 /// Two entries to a block.
 type Set<'m> = OutgoingSet<u64, &'m Mock, 32>;
 
+/// Six entries to a block: others come and go in the one that is written through a pointer.
+type Wide<'m> = OutgoingSet<u64, &'m Mock, 64>;
+
 /// Counts one more in an entry, as a device or another CPU does, and says what it was.
 fn count(entry: NonNull<u64>) -> u64 {
     // SAFETY: `entry_ptr` lent the pointer, which is aligned, and its entry is still in its set. No
@@ -75,7 +78,7 @@ fn it_stays_good_while_others_are_pushed_popped_swapped_and_changed() {
 #[test]
 fn it_may_be_written_through_while_other_entries_are_worked_on() {
     let mem = Mock::new();
-    let mut set = Set::new(&mem);
+    let mut set = Wide::new(&mem);
     set.extend_from_slice(&[0, 20, 30]).unwrap();
     let first = set.entry_ptr(0).unwrap();
     // SAFETY: aligned, and its entry stays; nothing but this counts in it.
