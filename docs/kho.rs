@@ -1,6 +1,6 @@
 use core::ptr::NonNull;
 
-use kho_block::{AllocError, PhysAddr, PreservedAllocator, PreservedBlock};
+use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock};
 
 /// KHO and the page allocator, as this kernel reaches them: pointers and addresses of first pages.
 ///
@@ -66,38 +66,6 @@ impl<B: Bindings> Kho<B> {
     /// It is the only one of its kernel: no one else knows what it lends.
     pub(crate) const unsafe fn new(bindings: B) -> Self {
         Self { bindings, blocks: spin::Mutex::new(Vec::new()) }
-    }
-
-    /// Preserves a claimed block for the next kernel: from here on it is as from `alloc_preserve`.
-    pub(crate) unsafe fn preserve(&self, ptr: NonNull<u8>, _size: usize) -> Result<(), AllocError> {
-        let addr = self.bindings.virt_to_phys(ptr);
-        let mut blocks = self.blocks.lock();
-        let at = find(&blocks, addr).map_err(|_| AllocError)?;
-        let block = &mut blocks[at];
-        match block.state {
-            State::Claimed => {
-                // SAFETY: it is the caller's, and has its mark.
-                unsafe { self.bindings.kho_restore_folio(addr) }.ok_or(AllocError)?;
-                block.state = State::Taken;
-            }
-            State::Taken => {}
-            State::Carried | State::Returned => return Err(AllocError),
-        }
-        // SAFETY: it is the caller's, and restored.
-        unsafe { self.bindings.kho_preserve_folio(ptr, block.order) }?;
-        block.state = State::Carried;
-        Ok(())
-    }
-
-    /// Takes `preserve` back: a claimed block again.
-    pub(crate) unsafe fn unpreserve(&self, ptr: NonNull<u8>, _size: usize) {
-        let mut blocks = self.blocks.lock();
-        let Ok(at) = find(&blocks, self.bindings.virt_to_phys(ptr)) else { return };
-        if blocks[at].state == State::Carried {
-            // SAFETY: it is the caller's, and preserved.
-            unsafe { self.bindings.kho_unpreserve_folio(ptr) };
-            blocks[at].state = State::Taken;
-        }
     }
 }
 
@@ -166,5 +134,38 @@ unsafe impl<B: Bindings> PreservedAllocator for Kho<B> {
             State::Carried | State::Returned => return,
         }
         blocks.remove(at);
+    }
+}
+
+// SAFETY: a carried block is restored, which makes it the kernel's, and preserved by KHO.
+unsafe impl<B: Bindings> CarryAllocator for Kho<B> {
+    unsafe fn preserve(&self, ptr: NonNull<u8>, _size: usize) -> Result<(), AllocError> {
+        let addr = self.bindings.virt_to_phys(ptr);
+        let mut blocks = self.blocks.lock();
+        let at = find(&blocks, addr).map_err(|_| AllocError)?;
+        let block = &mut blocks[at];
+        match block.state {
+            State::Claimed => {
+                // SAFETY: it is the caller's, and has its mark.
+                unsafe { self.bindings.kho_restore_folio(addr) }.ok_or(AllocError)?;
+                block.state = State::Taken;
+            }
+            State::Taken => {}
+            State::Carried | State::Returned => return Err(AllocError),
+        }
+        // SAFETY: it is the caller's, and restored.
+        unsafe { self.bindings.kho_preserve_folio(ptr, block.order) }?;
+        block.state = State::Carried;
+        Ok(())
+    }
+
+    unsafe fn unpreserve(&self, ptr: NonNull<u8>, _size: usize) {
+        let mut blocks = self.blocks.lock();
+        let Ok(at) = find(&blocks, self.bindings.virt_to_phys(ptr)) else { return };
+        if blocks[at].state == State::Carried {
+            // SAFETY: it is the caller's, and preserved.
+            unsafe { self.bindings.kho_unpreserve_folio(ptr) };
+            blocks[at].state = State::Taken;
+        }
     }
 }

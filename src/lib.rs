@@ -269,7 +269,9 @@ pub use crate::chain::entry::Entry;
 pub use crate::error::append::{CapacityError, FullError, PushError};
 pub use crate::error::grow::{GrowError, GrowErrorKind};
 pub use crate::error::restore::{RestoreError, RestoreErrorKind, RestoreFromError};
-pub use crate::memory::allocator::{AllocError, PreservedAllocator, PreservedBlock};
+pub use crate::memory::allocator::{
+    AllocError, CarryAllocator, PreservedAllocator, PreservedBlock,
+};
 #[cfg(all(feature = "mock", not(target_os = "none")))]
 pub use crate::memory::mock;
 #[cfg(all(feature = "mock", not(target_os = "none")))]

@@ -105,7 +105,8 @@ pub unsafe trait PreservedAllocator {
     ///
     /// # Safety
     ///
-    /// 1. `ptr` came from `alloc_preserve(size)` of this allocator, with this `size`.
+    /// 1. `ptr` came from `alloc_preserve(size)` of this allocator, or was
+    ///    [carried](CarryAllocator::preserve), with this `size`.
     /// 2. It has not been given back since, and the caller no longer uses it.
     unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, size: usize);
 
@@ -145,7 +146,51 @@ pub unsafe trait PreservedAllocator {
     unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize);
 }
 
-/// Implements the trait for a pointer to an allocator: every call goes to what it points to.
+/// An allocator that can preserve a claimed block again, where it is: what
+/// `BlockSet::adopt` asks for, so that records live through many kernels without a
+/// copy.
+///
+/// # Safety
+///
+/// The duties of [`PreservedAllocator`] hold of a block that is carried as of one from
+/// [`alloc_preserve`](PreservedAllocator::alloc_preserve), but that it is not zeroed (duty 4).
+pub unsafe trait CarryAllocator: PreservedAllocator {
+    /// Makes a claimed block one as from `alloc_preserve`, its bytes, address and pointer as they
+    /// are: from here on it is preserved for the next kernel. In KHO: `kho_restore_folio`, unless
+    /// that was called already, and `kho_preserve_folio`.
+    ///
+    /// # Guarantees
+    ///
+    /// The block stays lent to the caller, who now gives it back by
+    /// [`unpreserve_free`](PreservedAllocator::unpreserve_free) or [`unpreserve`](Self::unpreserve).
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if it cannot be preserved; it is a claimed block then, as before.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` came from `restore(_, size)` of this allocator, with this `size`, and has neither been
+    /// given back nor carried since.
+    unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError>;
+
+    /// Takes [`preserve`](Self::preserve) back: a claimed block again. Cannot fail. In KHO:
+    /// `kho_unpreserve_folio`.
+    ///
+    /// # Guarantees
+    ///
+    /// The block stays lent to the caller, who now gives it back by
+    /// [`unrestore`](PreservedAllocator::unrestore) or
+    /// [`restore_free`](PreservedAllocator::restore_free).
+    ///
+    /// # Safety
+    ///
+    /// `ptr` was carried by `preserve(ptr, size)` of this allocator, with this `size`, and has not
+    /// been given back since.
+    unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize);
+}
+
+/// Implements the traits for a pointer to an allocator: every call goes to what it points to.
 macro_rules! forward {
     ($(#[$attr:meta])* $pointer:ty) => {
         $(#[$attr])*
@@ -172,6 +217,20 @@ macro_rules! forward {
             unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
                 // SAFETY: the caller's duties are those of the method it forwards to.
                 unsafe { (**self).restore_free(ptr, size) }
+            }
+        }
+
+        $(#[$attr])*
+        // SAFETY: every duty is paid by `A`, whose methods these are.
+        unsafe impl<A: CarryAllocator + ?Sized> CarryAllocator for $pointer {
+            unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+                // SAFETY: the caller's duties are those of the method it forwards to.
+                unsafe { (**self).preserve(ptr, size) }
+            }
+
+            unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize) {
+                // SAFETY: the caller's duties are those of the method it forwards to.
+                unsafe { (**self).unpreserve(ptr, size) }
             }
         }
     };

@@ -15,7 +15,7 @@ mod rules;
 
 use core::ptr::NonNull;
 
-use kho_block::{AllocError, BlockSet, PhysAddr, PreservedAllocator};
+use kho_block::{AllocError, BlockSet, CarryAllocator, PhysAddr, PreservedAllocator};
 
 use self::example::Bindings;
 use self::machine::Machine;
