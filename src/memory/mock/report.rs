@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use alloc::vec::Vec;
+use core::fmt;
+
 /// How often each method of [`PreservedAllocator`](crate::PreservedAllocator) was called, refused
 /// calls included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,4 +61,20 @@ pub enum Fault {
         /// The block.
         addr: u64,
     },
+}
+
+/// Addresses of blocks, as a message names them: the first few.
+pub(super) struct Addrs(pub(super) Vec<u64>);
+
+impl fmt::Display for Addrs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 8;
+        for (number, addr) in self.0.iter().take(NAMED).enumerate() {
+            write!(f, "{}{addr:#x}", if number > 0 { ", " } else { "" })?;
+        }
+        match self.0.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
 }
