@@ -44,7 +44,8 @@ pub const POISON: u8 = 0xa5;
 
 /// A machine with preserved memory, for as long as the value lives; see the [module](self).
 ///
-/// A block that is claimed and not freed is gone at the next [`reboot`](Self::reboot).
+/// A block that is claimed, and neither freed nor [preserved again](crate::CarryAllocator), is gone
+/// at the next [`reboot`](Self::reboot).
 ///
 /// `&Mock` is an allocator, and so is `Mock` itself, for a set in a `static`.
 pub struct Mock(Mutex<Machine>);
@@ -93,9 +94,31 @@ impl Mock {
         self.machine().until_refusal = Some(n);
     }
 
-    /// Grants every allocation again.
+    /// Grants every allocation again, and preserves every block.
     pub fn refuse_none(&self) {
-        self.machine().until_refusal = None;
+        let machine = &mut *self.machine();
+        machine.until_refusal = None;
+        machine.until_preserve_refusal = None;
+    }
+
+    /// Preserves the next `n` claimed blocks again, and refuses every later one: they stay claimed.
+    ///
+    /// ```
+    /// # use kho_block::{CarryAllocator, PhysAddr, PreservedAllocator, mock::Mock};
+    /// let mut machine = Mock::new();
+    /// machine.leave(0x2000, &[7; 32]);
+    /// let ptr = machine.restore(PhysAddr::new(0x2000).unwrap(), 32).unwrap();
+    /// machine.refuse_preserve_after(0);
+    /// // SAFETY: it is claimed, and not given back.
+    /// assert!(unsafe { machine.preserve(ptr, 32) }.is_err());
+    /// machine.refuse_none();
+    /// // SAFETY: it is still claimed.
+    /// assert!(unsafe { machine.preserve(ptr, 32) }.is_ok());
+    /// machine.reboot();
+    /// assert_eq!(machine.unclaimed(), 1);
+    /// ```
+    pub fn refuse_preserve_after(&self, n: usize) {
+        self.machine().until_preserve_refusal = Some(n);
     }
 
     /// Puts the next blocks at these addresses, in turn.
@@ -192,17 +215,16 @@ impl Mock {
         self.machine().at(addr, bytes.len(), |memory, offset| memory.write(offset, bytes));
     }
 
-    /// Blocks that this kernel has to give back or leave to the next: allocated or claimed.
+    /// Blocks that this kernel has to give back or leave to the next: allocated, claimed or carried.
     #[must_use]
     pub fn live(&self) -> usize {
-        let machine = self.machine();
-        machine.count(State::Outgoing).saturating_add(machine.count(State::Claimed))
+        self.machine().count(|state| state != State::Left)
     }
 
     /// Blocks that the previous kernel left and that are not claimed.
     #[must_use]
     pub fn unclaimed(&self) -> usize {
-        self.machine().count(State::Left)
+        self.machine().count(|state| state == State::Left)
     }
 
     /// How often each method was called since the machine was made.
@@ -247,13 +269,18 @@ impl Mock {
     ///
     /// With what is left, by address, or what went wrong.
     pub fn assert_clean(&self) {
-        let [allocated, left, claimed] = [State::Outgoing, State::Left, State::Claimed]
-            .map(|state| Addrs(self.machine().addrs(state)));
+        let [allocated, left, claimed, carried] =
+            [State::Outgoing, State::Left, State::Claimed, State::Carried]
+                .map(|state| Addrs(self.machine().addrs(state)));
         assert!(
             allocated.0.is_empty(),
             "allocated, and neither freed nor handed over: {allocated}"
         );
         assert!(claimed.0.is_empty(), "claimed, and neither freed nor given back: {claimed}");
+        assert!(
+            carried.0.is_empty(),
+            "preserved again, and neither freed nor handed over: {carried}"
+        );
         assert!(left.0.is_empty(), "left by the previous kernel, and never freed: {left}");
         let mut faults = self.faults();
         faults.retain(|fault| {

@@ -20,8 +20,15 @@ const BOUNDARIES: [usize; 9] = [
     3 * CAPACITY,
     3 * CAPACITY + 1,
 ];
-const NOTHING: Calls =
-    Calls { alloc_preserve: 0, unpreserve_free: 0, restore: 0, unrestore: 0, restore_free: 0 };
+const NOTHING: Calls = Calls {
+    alloc_preserve: 0,
+    unpreserve_free: 0,
+    restore: 0,
+    unrestore: 0,
+    restore_free: 0,
+    preserve: 0,
+    unpreserve: 0,
+};
 
 type Set<'a> = BlockSet<u64, &'a Mock, Outgoing, BLOCK_SIZE>;
 type Restored<A> = IncomingSet<u64, A, BLOCK_SIZE>;
@@ -37,6 +44,8 @@ fn calls<R>(mem: &Mock, work: impl FnOnce() -> R) -> Calls {
         restore: after.restore - before.restore,
         unrestore: after.unrestore - before.unrestore,
         restore_free: after.restore_free - before.restore_free,
+        preserve: after.preserve - before.preserve,
+        unpreserve: after.unpreserve - before.unpreserve,
     }
 }
 

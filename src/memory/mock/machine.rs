@@ -25,6 +25,8 @@ pub(super) enum State {
     Left,
     /// Left by the previous kernel, and claimed by this one.
     Claimed,
+    /// Claimed, and preserved for the next kernel as well.
+    Carried,
 }
 
 pub(super) struct Machine {
@@ -39,6 +41,8 @@ pub(super) struct Machine {
     pub(super) places: VecDeque<u64>,
     /// Allocations to be granted before all are refused.
     pub(super) until_refusal: Option<usize>,
+    /// Claimed blocks to be preserved before all are refused.
+    pub(super) until_preserve_refusal: Option<usize>,
     pub(super) calls: Calls,
     pub(super) faults: Vec<Fault>,
 }
@@ -52,19 +56,22 @@ impl Machine {
             used: 0,
             places: VecDeque::new(),
             until_refusal: None,
+            until_preserve_refusal: None,
             calls: Calls {
                 alloc_preserve: 0,
                 unpreserve_free: 0,
                 restore: 0,
                 unrestore: 0,
                 restore_free: 0,
+                preserve: 0,
+                unpreserve: 0,
             },
             faults: Vec::new(),
         }
     }
 
-    pub(super) fn count(&self, state: State) -> usize {
-        self.blocks.values().filter(|(is, _)| *is == state).count()
+    pub(super) fn count(&self, counts: impl Fn(State) -> bool) -> usize {
+        self.blocks.values().filter(|(state, _)| counts(*state)).count()
     }
 
     /// The blocks in a state, by address.
@@ -75,7 +82,7 @@ impl Machine {
     pub(super) fn reboot(&mut self) {
         self.freed.clear();
         for (addr, (state, memory)) in mem::take(&mut self.blocks) {
-            if state == State::Outgoing {
+            if matches!(state, State::Outgoing | State::Carried) {
                 self.blocks.insert(addr, (State::Left, memory));
             } else {
                 self.faults.push(Fault::Lost { addr });
@@ -90,9 +97,7 @@ impl Machine {
     ///
     /// If they are, or the host has no memory.
     pub(super) fn alloc(&mut self, size: usize) -> Result<PreservedBlock, AllocError> {
-        if let Some(left) = &mut self.until_refusal {
-            *left = left.checked_sub(1).ok_or(AllocError)?;
-        }
+        grant(&mut self.until_refusal)?;
         let memory = Memory::zeroed(size).ok_or(AllocError)?;
         let addr = self.next_addr(size);
         Ok(self.add(addr, State::Outgoing, memory))
@@ -103,7 +108,7 @@ impl Machine {
         let (state, memory) = self.blocks.get_mut(&addr)?;
         match state {
             State::Outgoing => return None,
-            State::Claimed => self.faults.push(Fault::DoubleClaim { addr }),
+            State::Claimed | State::Carried => self.faults.push(Fault::DoubleClaim { addr }),
             State::Left if memory.size != size => {
                 self.faults.push(Fault::WrongSizeClaim { addr, size: memory.size, said: size });
             }
@@ -117,15 +122,47 @@ impl Machine {
 
     /// Makes a claimed block one that can be claimed.
     pub(super) fn unclaim(&mut self, call: &'static str, ptr: NonNull<u8>, size: usize) {
-        let addr = self.given_back(call, State::Claimed, ptr, size);
+        let addr = self.lent(Fault::ForeignFree { call }, &[State::Claimed], ptr, size);
+        self.turn(addr, State::Left);
+    }
+
+    /// Preserves a claimed block for the next kernel.
+    ///
+    /// # Errors
+    ///
+    /// If that is refused, or it is no such block.
+    pub(super) fn preserve(&mut self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        let addr =
+            self.lent(Fault::ForeignCarry { call: "preserve" }, &[State::Claimed], ptr, size);
+        let addr = addr.ok_or(AllocError)?;
+        grant(&mut self.until_preserve_refusal)?;
+        self.turn(Some(addr), State::Carried);
+        Ok(())
+    }
+
+    /// Takes [`preserve`](Self::preserve) back.
+    pub(super) fn unpreserve(&mut self, ptr: NonNull<u8>, size: usize) {
+        let addr =
+            self.lent(Fault::ForeignCarry { call: "unpreserve" }, &[State::Carried], ptr, size);
+        self.turn(addr, State::Claimed);
+    }
+
+    /// Changes the state of the block at `addr`, if there is one.
+    fn turn(&mut self, addr: Option<u64>, to: State) {
         if let Some((state, _)) = addr.and_then(|addr| self.blocks.get_mut(&addr)) {
-            *state = State::Left;
+            *state = to;
         }
     }
 
     /// Poisons a lent block and forgets it.
-    pub(super) fn free(&mut self, call: &'static str, state: State, ptr: NonNull<u8>, size: usize) {
-        let addr = self.given_back(call, state, ptr, size);
+    pub(super) fn free(
+        &mut self,
+        call: &'static str,
+        takes: &[State],
+        ptr: NonNull<u8>,
+        size: usize,
+    ) {
+        let addr = self.lent(Fault::ForeignFree { call }, takes, ptr, size);
         if let Some((_, memory)) = addr.and_then(|addr| self.blocks.remove(&addr)) {
             self.addrs.remove(&memory.ptr.addr().get());
             memory.write(0, &alloc::vec![POISON; memory.size]);
@@ -164,22 +201,24 @@ impl Machine {
         PreservedBlock { ptr, addr: name }
     }
 
-    /// The lent block behind `ptr`, if `call` may have it back: its state is `state`, its size
-    /// `said`.
-    fn given_back(
+    /// The lent block behind `ptr`, if a call may have it: it is in a state that the call `takes`,
+    /// and of the size that it `said`. If it is in none of them, that is the fault `foreign`.
+    fn lent(
         &mut self,
-        call: &'static str,
-        state: State,
+        foreign: Fault,
+        takes: &[State],
         ptr: NonNull<u8>,
         said: usize,
     ) -> Option<u64> {
         let addr = self.addrs.get(&ptr.addr().get()).copied();
         let fault = match addr.and_then(|addr| Some((addr, self.blocks.get(&addr)?))) {
-            Some((addr, (is, memory))) if *is == state && memory.size == said => return Some(addr),
-            Some((addr, (is, memory))) if *is == state => {
+            Some((addr, (is, memory))) if takes.contains(is) => {
+                if memory.size == said {
+                    return Some(addr);
+                }
                 Fault::WrongSize { addr, size: memory.size, said }
             }
-            _ => Fault::ForeignFree { call },
+            _ => foreign,
         };
         self.faults.push(fault);
         None
@@ -197,4 +236,16 @@ impl Machine {
         assert!(offset.saturating_add(len) <= memory.size, "the range is within one block");
         f(memory, offset)
     }
+}
+
+/// Counts what is granted.
+///
+/// # Errors
+///
+/// If there is a limit, and it is reached.
+fn grant(until_refusal: &mut Option<usize>) -> Result<(), AllocError> {
+    if let Some(left) = until_refusal {
+        *left = left.checked_sub(1).ok_or(AllocError)?;
+    }
+    Ok(())
 }

@@ -5,8 +5,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-/// How often each method of [`PreservedAllocator`](crate::PreservedAllocator) was called, refused
-/// calls included.
+/// How often each method of [`PreservedAllocator`](crate::PreservedAllocator) and
+/// [`CarryAllocator`](crate::CarryAllocator) was called, refused calls included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     /// Calls of `alloc_preserve`.
@@ -19,13 +19,17 @@ pub struct Calls {
     pub unrestore: usize,
     /// Calls of `restore_free`.
     pub restore_free: usize,
+    /// Calls of `preserve`.
+    pub preserve: usize,
+    /// Calls of `unpreserve`.
+    pub unpreserve: usize,
 }
 
 /// Something that a kernel should not have done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// `restore` of a block that is claimed already. It was refused. A damaged chain leads to this.
+    /// `restore` of a block that is claimed already, or carried. It was refused. A damaged chain leads to this.
     DoubleClaim {
         /// The block.
         addr: u64,
@@ -40,7 +44,8 @@ pub enum Fault {
         /// What the call said.
         said: usize,
     },
-    /// A block was to be freed or given back with another size than its own. It was not.
+    /// A block was to be freed, given back, preserved or preserved no more with another size than
+    /// its own. It was not.
     WrongSize {
         /// The block.
         addr: u64,
@@ -52,6 +57,12 @@ pub enum Fault {
     /// A block was to be freed or given back by a call that does not take such a block, or was no
     /// block at all. Nothing happened.
     ForeignFree {
+        /// The call.
+        call: &'static str,
+    },
+    /// `preserve` of what is not claimed, or is preserved already; or `unpreserve` of what is not
+    /// carried. Nothing happened, and `preserve` was refused.
+    ForeignCarry {
         /// The call.
         call: &'static str,
     },

@@ -1,5 +1,7 @@
 //! The mock keeps its own books: a mock that lies proves nothing.
 
+mod carry;
+
 use core::mem::forget;
 use core::panic::AssertUnwindSafe;
 use core::ptr::NonNull;
