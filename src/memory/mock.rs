@@ -45,7 +45,8 @@ pub const POISON: u8 = 0xa5;
 /// A machine with preserved memory, for as long as the value lives; see the [module](self).
 ///
 /// A block that is claimed, and neither freed nor [preserved again](crate::CarryAllocator), is gone
-/// at the next [`reboot`](Self::reboot).
+/// at the next [`reboot`](Self::reboot), as over KHO, and there again at a
+/// [`reboot_keeping_claims`](Self::reboot_keeping_claims).
 ///
 /// `&Mock` is an allocator, and so is `Mock` itself, for a set in a `static`.
 pub struct Mock(Mutex<Machine>);
@@ -155,7 +156,49 @@ impl Mock {
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
     pub fn reboot(&mut self) {
-        self.machine().reboot();
+        self.machine().reboot(&[]);
+    }
+
+    /// Starts the next kernel on an allocator that preserves a block until it is freed: what was
+    /// left, and what was claimed, is there again, and nothing is lost.
+    ///
+    /// Over KHO it is not so: there use [`reboot`](Self::reboot).
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, IncomingSet, mock::Mock};
+    /// let mut machine = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&machine);
+    /// set.push(2)?;
+    /// let head = set.into_head();
+    /// machine.reboot_keeping_claims();
+    /// let set = IncomingSet::<u64, _>::restore(&machine, head)?;
+    /// core::mem::forget(set); // a kernel dies while it takes the entries over
+    /// machine.reboot_keeping_claims();
+    /// let set = IncomingSet::<u64, _>::restore(&machine, head)?;
+    /// assert!(set.iter().eq(&[2]));
+    /// assert_eq!(machine.faults(), []);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reboot_keeping_claims(&mut self) {
+        self.machine().reboot(&[State::Left, State::Claimed]);
+    }
+
+    /// Frees what the previous kernel left and nobody has claimed, or has claimed and given back:
+    /// the blocks that [`unclaimed`](Self::unclaimed) counts. Returns how many they were.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, mock::Mock};
+    /// let mut machine = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&machine);
+    /// set.grow(5000)?; // five blocks, of which the chain names one
+    /// core::mem::forget(set);
+    /// machine.reboot();
+    /// assert_eq!(machine.discard_unclaimed(), 5);
+    /// machine.assert_clean();
+    /// # Ok::<(), kho_block::GrowError>(())
+    /// ```
+    pub fn discard_unclaimed(&self) -> usize {
+        self.machine().discard()
     }
 
     /// Adds a block with these bytes, as if the previous kernel had left it at `addr`: for images

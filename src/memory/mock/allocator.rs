@@ -18,7 +18,7 @@ use crate::memory::allocator::{AllocError, CarryAllocator, PreservedAllocator, P
 // 3. `add` checks the address, and `Memory` is aligned to its size.
 // 4. `Memory::zeroed`.
 // 5. `restore` hands out only what is `Left`, which makes it `Claimed`; `Left` is what `reboot`
-//    made of `Outgoing` and `Carried`, or `leave` of bytes.
+//    made of `Outgoing` and `Carried` (and of `Claimed`, if so told), or `leave` of bytes.
 // 6. An address is looked up, never followed.
 // 7. `reboot` keeps address and memory together.
 // 8. Only a test that places blocks on top of each other, or a host without memory, sees a panic,

@@ -79,10 +79,11 @@ impl Machine {
         self.blocks.iter().filter(|(_, (is, _))| *is == state).map(|(&addr, _)| addr).collect()
     }
 
-    pub(super) fn reboot(&mut self) {
+    /// Starts the next kernel. What it finds besides what was preserved for it, `keeps` says.
+    pub(super) fn reboot(&mut self, keeps: &[State]) {
         self.freed.clear();
         for (addr, (state, memory)) in mem::take(&mut self.blocks) {
-            if matches!(state, State::Outgoing | State::Carried) {
+            if matches!(state, State::Outgoing | State::Carried) || keeps.contains(&state) {
                 self.blocks.insert(addr, (State::Left, memory));
             } else {
                 self.faults.push(Fault::Lost { addr });
@@ -154,7 +155,14 @@ impl Machine {
         }
     }
 
-    /// Poisons a lent block and forgets it.
+    /// Frees the blocks that are left for this kernel and not claimed; how many those are.
+    pub(super) fn discard(&mut self) -> usize {
+        let addrs = self.addrs(State::Left);
+        addrs.iter().for_each(|&addr| self.forget(addr));
+        addrs.len()
+    }
+
+    /// Frees a lent block.
     pub(super) fn free(
         &mut self,
         call: &'static str,
@@ -162,8 +170,14 @@ impl Machine {
         ptr: NonNull<u8>,
         size: usize,
     ) {
-        let addr = self.lent(Fault::ForeignFree { call }, takes, ptr, size);
-        if let Some((_, memory)) = addr.and_then(|addr| self.blocks.remove(&addr)) {
+        if let Some(addr) = self.lent(Fault::ForeignFree { call }, takes, ptr, size) {
+            self.forget(addr);
+        }
+    }
+
+    /// Poisons a block, and takes it out of the tables.
+    fn forget(&mut self, addr: u64) {
+        if let Some((_, memory)) = self.blocks.remove(&addr) {
             self.addrs.remove(&memory.ptr.addr().get());
             memory.write(0, &alloc::vec![POISON; memory.size]);
             self.freed.push(memory);

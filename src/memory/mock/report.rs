@@ -66,7 +66,7 @@ pub enum Fault {
         /// The call.
         call: &'static str,
     },
-    /// At a reboot the block was preserved for this kernel, but neither freed by it nor preserved
+    /// At a [`reboot`](super::Mock::reboot) the block was preserved for this kernel, but neither freed by it nor preserved
     /// anew: it is gone.
     Lost {
         /// The block.

@@ -106,6 +106,53 @@ fn what_this_kernel_preserves_is_not_its_own_to_restore() {
 }
 
 #[test]
+fn what_is_kept_until_it_is_freed_is_there_for_every_kernel() {
+    let mut mem = with_a_block();
+    mem.leave(0x2000, &[8; 64]);
+    mem.leave(0x3000, &[9; 64]);
+    let outgoing = mem.alloc_preserve(64).unwrap();
+    for _ in 0..3 {
+        assert!(mem.restore(addr(0x1000), 64).is_some());
+        let returned = mem.restore(addr(0x2000), 64).unwrap();
+        give_back(&mem, Call::Unrestore, returned, 64);
+        mem.reboot_keeping_claims();
+        assert_eq!((mem.live(), mem.unclaimed(), mem.faults()), (0, 4, vec![]));
+        let bytes = [0x1000, 0x2000, 0x3000].map(|addr| mem.read(addr, 64));
+        assert_eq!(bytes, [7, 8, 9].map(|byte| vec![byte; 64]));
+    }
+    let freed = mem.restore(outgoing.addr, 64).unwrap();
+    give_back(&mem, Call::RestoreFree, freed, 64);
+    mem.reboot_keeping_claims();
+    assert_eq!((mem.restore(outgoing.addr, 64), mem.unclaimed()), (None, 3), "it was freed");
+    // Which kind of allocator it is, each kexec says.
+    assert!(mem.restore(addr(0x1000), 64).is_some());
+    mem.reboot();
+    assert_eq!(mem.faults(), [0x1000, 0x2000, 0x3000].map(|addr| Fault::Lost { addr }));
+}
+
+#[test]
+fn what_nobody_has_claimed_is_discarded_and_nothing_else() {
+    let mut mem = with_a_block();
+    assert_eq!(Mock::new().discard_unclaimed(), 0);
+    mem.leave(0x2000, &[8; 64]);
+    mem.leave(0x3000, &[9; 64]);
+    let fresh = mem.alloc_preserve(64).unwrap();
+    let claimed = mem.restore(addr(0x1000), 64).unwrap();
+    let returned = mem.restore(addr(0x3000), 64).unwrap();
+    give_back(&mem, Call::Unrestore, returned, 64);
+    let calls = mem.calls();
+    assert_eq!((mem.discard_unclaimed(), mem.unclaimed(), mem.live()), (2, 0, 2));
+    assert_eq!((mem.calls(), mem.faults()), (calls, vec![]), "no kernel asked for it");
+    assert_eq!([0x2000, 0x3000].map(|at| mem.restore(addr(at), 64)), [None; 2]);
+    assert_eq!(mem.read(0x1000, 64), [7; 64]);
+    mem.leave(0x2000, &[8; 64]);
+    assert_eq!(mem.discard_unclaimed(), 1, "the address is free again");
+    give_back(&mem, Call::RestoreFree, claimed, 64);
+    give_back(&mem, Call::UnpreserveFree, fresh.ptr, 64);
+    mem.assert_clean();
+}
+
+#[test]
 fn a_wrong_way_to_give_a_block_back_is_reported_and_does_nothing() {
     let mem = with_a_block();
     let claimed = mem.restore(addr(0x1000), 64).unwrap();
