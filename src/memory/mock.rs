@@ -25,6 +25,7 @@
 //! is freed, counts calls, and reports misuse. What changes memory behind a set's back takes
 //! `&mut self`: the borrow checker sees to it that no set is alive then.
 
+mod address;
 mod allocator;
 mod machine;
 mod memory;
@@ -34,6 +35,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use self::address::Address;
 use self::machine::{Machine, State};
 use self::memory::Memory;
 use self::report::Addrs;
@@ -136,7 +138,8 @@ impl Mock {
     ///
     /// An allocation panics whose address is zero, not aligned to its size, in use, or too close to
     /// the end of the address space.
-    pub fn place(&self, addrs: impl IntoIterator<Item = u64>) {
+    pub fn place(&self, addrs: impl IntoIterator<Item = impl Address>) {
+        let addrs: Vec<u64> = addrs.into_iter().map(Into::into).collect();
         self.machine().places.extend(addrs);
     }
 
@@ -219,10 +222,10 @@ impl Mock {
     ///
     /// If the length is no power of two, or `addr` is zero, not aligned to it, in use, or too close
     /// to the end of the address space.
-    pub fn leave(&mut self, addr: u64, bytes: &[u8]) {
+    pub fn leave(&mut self, addr: impl Address, bytes: &[u8]) {
         let memory = Memory::zeroed(bytes.len()).expect("the length is a power of two");
         memory.write(0, bytes);
-        self.machine().add(addr, State::Left, memory);
+        self.machine().add(addr.into(), State::Left, memory);
     }
 
     /// Reads `len` bytes at a physical address. Takes `&mut self` since a set might be writing.
@@ -231,8 +234,8 @@ impl Mock {
     ///
     /// If the range is not within one block.
     #[must_use]
-    pub fn read(&mut self, addr: u64, len: usize) -> Vec<u8> {
-        self.machine().at(addr, len, |memory, offset| memory.read(offset, len))
+    pub fn read(&mut self, addr: impl Address, len: usize) -> Vec<u8> {
+        self.machine().at(addr.into(), len, |memory, offset| memory.read(offset, len))
     }
 
     /// Writes bytes at a physical address: damage, mostly.
@@ -244,7 +247,7 @@ impl Mock {
     /// set.push(2)?;
     /// let head = set.into_head();
     /// machine.reboot();
-    /// let count = head.unwrap().get() + 8;
+    /// let count = head.unwrap().checked_add(8).unwrap();
     /// assert_eq!(machine.read(count, 8), 1_u64.to_ne_bytes());
     /// machine.write(count, &u64::MAX.to_ne_bytes());
     /// assert!(IncomingSet::<u64, _>::restore(&machine, head).is_err());
@@ -254,8 +257,8 @@ impl Mock {
     /// # Panics
     ///
     /// If the range is not within one block.
-    pub fn write(&mut self, addr: u64, bytes: &[u8]) {
-        self.machine().at(addr, bytes.len(), |memory, offset| memory.write(offset, bytes));
+    pub fn write(&mut self, addr: impl Address, bytes: &[u8]) {
+        self.machine().at(addr.into(), bytes.len(), |memory, offset| memory.write(offset, bytes));
     }
 
     /// Blocks that this kernel has to give back or leave to the next: allocated, claimed or carried.

@@ -247,6 +247,29 @@ fn bytes_are_read_and_damaged_by_address() {
 }
 
 #[test]
+fn an_address_is_a_number_or_a_physical_address() {
+    let mut mem = Mock::new();
+    let (at, word) = (addr(0x2000), addr(0x2010));
+    mem.leave(at, &[7; 64]);
+    mem.write(word, &[1]);
+    assert_eq!((mem.read(at, 1), mem.read(word, 2)), (vec![7], vec![1, 7]));
+    assert_eq!((mem.read(0x2000, 1), mem.read(word.get(), 2)), (vec![7], vec![1, 7]));
+    mem.place([addr(0x8000), addr(0x4000)]);
+    mem.place(Some(addr(0x6000)));
+    let addrs = [(); 3].map(|()| mem.alloc_preserve(64).unwrap().addr.get());
+    assert_eq!(addrs, [0x8000, 0x4000, 0x6000]);
+}
+
+#[test]
+fn places_may_be_worked_out_with_the_machine_itself() {
+    let mem = Mock::new();
+    // A machine that is locked meanwhile would wait for itself.
+    mem.place((0..2).map(|n| 0x2000 * u64::try_from(mem.live() + n + 1).unwrap()));
+    assert_eq!(mem.alloc_preserve(64).unwrap().addr, addr(0x2000));
+    assert_eq!(mem.alloc_preserve(64).unwrap().addr, addr(0x4000));
+}
+
+#[test]
 fn what_is_left_over_is_not_clean() {
     let mut mem = Mock::new();
     mem.assert_clean();
