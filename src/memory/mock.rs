@@ -44,6 +44,11 @@ pub use self::report::{Calls, Fault};
 /// What every byte of a freed block is set to.
 pub const POISON: u8 = 0xa5;
 
+/// How many bytes of freed blocks a machine keeps until the next reboot, so that who reads one late
+/// meets [`POISON`]: 16 MiB. Of more, those that were freed first are the host's again, where a
+/// sanitizer notices.
+pub const POISONED_MAX: usize = 16 << 20;
+
 /// A machine with preserved memory, for as long as the value lives; see the [module](self).
 ///
 /// A block that is claimed, and neither freed nor [preserved again](crate::CarryAllocator), is gone
@@ -223,7 +228,7 @@ impl Mock {
     /// If the length is no power of two, or `addr` is zero, not aligned to it, in use, or too close
     /// to the end of the address space.
     pub fn leave(&mut self, addr: impl Address, bytes: &[u8]) {
-        let memory = Memory::zeroed(bytes.len()).expect("the length is a power of two");
+        let mut memory = Memory::zeroed(bytes.len()).expect("the length is a power of two");
         memory.write(0, bytes);
         self.machine().add(addr.into(), State::Left, memory);
     }

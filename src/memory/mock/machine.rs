@@ -8,7 +8,7 @@ use core::mem;
 use core::ptr::NonNull;
 
 use super::memory::Memory;
-use super::{Calls, Fault, POISON};
+use super::{Calls, Fault, POISON, POISONED_MAX};
 use crate::abi::addr::PhysAddr;
 use crate::abi::sizes::to_wire;
 use crate::memory::allocator::{AllocError, PreservedBlock};
@@ -33,8 +33,11 @@ pub(super) struct Machine {
     blocks: BTreeMap<u64, (State, Memory)>,
     /// From the address of a pointer to the physical one.
     addrs: BTreeMap<usize, u64>,
-    /// Poisoned, and kept so that a late read meets poison.
-    freed: Vec<Memory>,
+    /// Poisoned, and kept so that a late read meets poison: the last that were freed, up to
+    /// [`POISONED_MAX`] bytes.
+    freed: VecDeque<Memory>,
+    /// Bytes in `freed`.
+    poisoned: usize,
     /// The lowest address above all that were used, less [`FIRST_ADDR`].
     used: u64,
     /// Where the next blocks go, before any other place.
@@ -52,7 +55,8 @@ impl Machine {
         Self {
             blocks: BTreeMap::new(),
             addrs: BTreeMap::new(),
-            freed: Vec::new(),
+            freed: VecDeque::new(),
+            poisoned: 0,
             used: 0,
             places: VecDeque::new(),
             until_refusal: None,
@@ -82,6 +86,7 @@ impl Machine {
     /// Starts the next kernel. What it finds besides what was preserved for it, `keeps` says.
     pub(super) fn reboot(&mut self, keeps: &[State]) {
         self.freed.clear();
+        self.poisoned = 0;
         for (addr, (state, memory)) in mem::take(&mut self.blocks) {
             if matches!(state, State::Outgoing | State::Carried) || keeps.contains(&state) {
                 self.blocks.insert(addr, (State::Left, memory));
@@ -177,10 +182,15 @@ impl Machine {
 
     /// Poisons a block, and takes it out of the tables.
     fn forget(&mut self, addr: u64) {
-        if let Some((_, memory)) = self.blocks.remove(&addr) {
+        if let Some((_, mut memory)) = self.blocks.remove(&addr) {
             self.addrs.remove(&memory.ptr.addr().get());
-            memory.write(0, &alloc::vec![POISON; memory.size]);
-            self.freed.push(memory);
+            memory.fill(POISON);
+            self.poisoned = self.poisoned.saturating_add(memory.size);
+            self.freed.push_back(memory);
+            while self.poisoned > POISONED_MAX {
+                let oldest = self.freed.pop_front().map_or(0, |memory| memory.size);
+                self.poisoned = self.poisoned.saturating_sub(oldest);
+            }
         }
     }
 
@@ -243,8 +253,13 @@ impl Machine {
     /// # Panics
     ///
     /// If no block holds them all.
-    pub(super) fn at<R>(&self, addr: u64, len: usize, f: impl FnOnce(&Memory, usize) -> R) -> R {
-        let block = self.blocks.range(..=addr).next_back();
+    pub(super) fn at<R>(
+        &mut self,
+        addr: u64,
+        len: usize,
+        f: impl FnOnce(&mut Memory, usize) -> R,
+    ) -> R {
+        let block = self.blocks.range_mut(..=addr).next_back();
         let (start, (_, memory)) = block.expect("the address is that of a preserved block");
         let offset = usize::try_from(addr.saturating_sub(*start)).unwrap_or(usize::MAX);
         assert!(offset.saturating_add(len) <= memory.size, "the range is within one block");
@@ -262,4 +277,51 @@ fn grant(until_refusal: &mut Option<usize>) -> Result<(), AllocError> {
         *left = left.checked_sub(1).ok_or(AllocError)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use super::*;
+
+    /// Allocates a block and frees it.
+    fn free(machine: &mut Machine, size: usize) {
+        let block = machine.alloc(size).unwrap();
+        machine.free("unpreserve_free", &[State::Outgoing], block.ptr, size);
+    }
+
+    fn freed(machine: &Machine) -> Vec<usize> {
+        let sizes = machine.freed.iter().map(|memory| {
+            assert_eq!(memory.read(0, memory.size), std::vec![POISON; memory.size]);
+            memory.size
+        });
+        sizes.collect()
+    }
+
+    #[test]
+    fn of_what_is_freed_the_last_is_kept_up_to_a_limit() {
+        const SIZE: usize = POISONED_MAX / 4;
+        let mut machine = Machine::new();
+        for (size, expected) in [
+            (SIZE, &[SIZE][..]),
+            (64, &[SIZE, 64]),
+            (SIZE, &[SIZE, 64, SIZE]),
+            (SIZE, &[SIZE, 64, SIZE, SIZE]),
+            (SIZE, &[64, SIZE, SIZE, SIZE]),
+            (SIZE, &[SIZE, SIZE, SIZE, SIZE]),
+            (32, &[SIZE, SIZE, SIZE, 32]),
+            (2 * SIZE, &[SIZE, 32, 2 * SIZE]),
+            (POISONED_MAX, &[POISONED_MAX]),
+            (2 * POISONED_MAX, &[]),
+            (64, &[64]),
+        ] {
+            free(&mut machine, size);
+            assert_eq!(freed(&machine), expected, "after {size} bytes");
+        }
+        machine.reboot(&[]);
+        assert_eq!(freed(&machine), []);
+        free(&mut machine, POISONED_MAX);
+        assert_eq!(freed(&machine), [POISONED_MAX], "what was kept before counts no more");
+        assert_eq!(machine.faults, []);
+    }
 }

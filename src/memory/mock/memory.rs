@@ -40,16 +40,28 @@ impl Memory {
         // SAFETY: `size` initialised bytes (invariants 1 and 2). No set uses them now: of a lent
         // block only `&mut Mock` reads.
         let bytes = unsafe { slice::from_raw_parts(self.ptr.as_ptr(), self.size) };
-        bytes.iter().skip(offset).take(len).copied().collect()
+        let range = offset..offset.saturating_add(len);
+        bytes.get(range).map(<[u8]>::to_vec).unwrap_or_default()
     }
 
-    /// Overwrites the bytes from `offset`, as many as lie within the memory.
-    pub(super) fn write(&self, offset: usize, new: &[u8]) {
+    /// Overwrites the bytes from `offset`, if all lie within the memory.
+    pub(super) fn write(&mut self, offset: usize, new: &[u8]) {
+        let range = offset..offset.saturating_add(new.len());
+        if let Some(bytes) = self.bytes_mut().get_mut(range) {
+            bytes.copy_from_slice(new);
+        }
+    }
+
+    /// Overwrites all bytes.
+    pub(super) fn fill(&mut self, byte: u8) {
+        self.bytes_mut().fill(byte);
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: `size` initialised bytes (invariants 1 and 2). No set uses them now: of a lent
         // block only `&mut Mock` writes, and one that is freed or new is the machine's
         // alone.
-        let bytes = unsafe { slice::from_raw_parts_mut(self.ptr.as_ptr(), self.size) };
-        bytes.iter_mut().skip(offset).zip(new).for_each(|(byte, new)| *byte = *new);
+        unsafe { slice::from_raw_parts_mut(self.ptr.as_ptr(), self.size) }
     }
 }
 
