@@ -7,4 +7,5 @@ pub(crate) mod checks;
 pub(crate) mod descriptor;
 pub(crate) mod errno;
 pub(crate) mod layout;
+pub(crate) mod link;
 pub(crate) mod sizes;

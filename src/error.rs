@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod adopt;
 pub(crate) mod append;
 pub(crate) mod grow;
+pub(crate) mod link;
 pub(crate) mod restore;

@@ -261,13 +261,17 @@ pub use crate::abi::addr::PhysAddr;
 pub use crate::abi::checks::RestoreChecks;
 pub use crate::abi::descriptor::{Descriptor, DescriptorError, DescriptorField, DescriptorFlags};
 pub use crate::abi::layout::ChainLayout;
+pub use crate::abi::link::Link;
 pub use crate::abi::sizes::{
     BlockHeader, DEFAULT_BLOCK_SIZE, HEADER_SIZE, MAX_BLOCKS, MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE,
     entries_per_block,
 };
 pub use crate::chain::entry::Entry;
+pub use crate::chain::scan::{Scan, ScannedBlock, scan};
+pub use crate::error::adopt::{AdoptError, AdoptErrorKind};
 pub use crate::error::append::{CapacityError, FullError, PushError};
 pub use crate::error::grow::{GrowError, GrowErrorKind};
+pub use crate::error::link::LinkError;
 pub use crate::error::restore::{RestoreError, RestoreErrorKind, RestoreFromError};
 pub use crate::memory::allocator::{
     AllocError, CarryAllocator, PreservedAllocator, PreservedBlock,

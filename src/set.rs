@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod adopt;
 #[cfg(all(feature = "mock", not(target_os = "none")))]
 pub(crate) mod audit;
 pub(crate) mod block_addrs;
@@ -10,6 +11,7 @@ pub(crate) mod cursor;
 pub(crate) mod dump;
 pub(crate) mod incoming;
 pub(crate) mod iter;
+pub(crate) mod link;
 pub(crate) mod origin;
 pub(crate) mod outgoing;
 pub(crate) mod remove;

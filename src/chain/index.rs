@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "reaches the bytes of blocks whose size the index knows")]
 
 use alloc::collections::TryReserveError;
+use core::cmp::Ordering;
 use core::ops::Range;
 
 use crate::abi::addr::PhysAddr;
@@ -172,6 +173,14 @@ impl Index {
         bytes.fill(0);
     }
 
+    /// Sets the bytes of a block from slot `slot` to its end to zero.
+    fn zero_behind(&mut self, block: usize, slot: usize) {
+        let Some(block) = self.blocks.get_mut(block) else { return };
+        let start = slot.saturating_mul(self.layout.entry_size());
+        // SAFETY: as in `zero`; no entry is in use there.
+        unsafe { bytes_of_mut(block, self.layout.block_size(), start..usize::MAX) }.fill(0);
+    }
+
     /// Removes all entries but the first `len`, those of the last block first, and zeroes their
     /// slots.
     pub(crate) fn truncate(&mut self, len: usize, emptied: Emptied) {
@@ -196,6 +205,46 @@ impl Index {
             let Some(before) = before else { return };
             // INVARIANT: 4. the old tail has no entries.
             self.ends.retreat(self.starts.of(before, capacity));
+        }
+    }
+
+    /// Blocks in the chain; the others are spare.
+    pub(crate) fn linked(&self) -> usize {
+        match self.ends.spare {
+            Some(_) => self.ends.tail.block.saturating_add(1),
+            None => self.blocks.len(),
+        }
+    }
+
+    /// The first block before the tail that is not full, if there is one.
+    pub(crate) fn sparse(&self) -> Option<usize> {
+        let capacity = self.layout.capacity();
+        let full = |block: usize| {
+            let end = self.starts.of(block.saturating_add(1), capacity);
+            end == self.starts.of(block, capacity).saturating_add(capacity)
+        };
+        (0..self.ends.tail.block).find(|&block| !full(block))
+    }
+
+    /// Makes a restored chain, which is not sparse, one as this kernel fills it: cuts it behind the
+    /// tail, makes the blocks without entries spare, and zeroes what is unused.
+    pub(crate) fn own(&mut self) {
+        let tail = self.ends.tail.block;
+        // INVARIANT: 2 and 3. the block behind the tail, if any, starts the spare ones.
+        self.ends.spare = self.addr(tail.saturating_add(1));
+        for end in [self.blocks.get(tail), self.blocks.last()].into_iter().flatten() {
+            end.header().set_next(None);
+        }
+        // INVARIANT: 5. every block before the tail is full.
+        self.starts = Starts::dense();
+        let capacity = self.layout.capacity();
+        for block in 0..self.blocks.len() {
+            let count = match block.cmp(&tail) {
+                Ordering::Less => capacity,
+                Ordering::Equal => self.ends.tail.count,
+                Ordering::Greater => 0,
+            };
+            self.zero_behind(block, count);
         }
     }
 

@@ -11,8 +11,9 @@ use crate::abi::layout::ChainLayout;
 use crate::abi::sizes::MAX_BLOCKS;
 use crate::chain::block::{RawBlock, bytes_of};
 use crate::chain::index::Index;
+use crate::error::adopt::AdoptErrorKind;
 use crate::error::grow::{GrowError, GrowErrorKind};
-use crate::memory::allocator::{PreservedAllocator, PreservedBlock};
+use crate::memory::allocator::{CarryAllocator, PreservedAllocator, PreservedBlock};
 
 /// What becomes of the blocks when their chain is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) enum Fate {
     Free,
     /// The claims on them are given back: they came from the previous kernel.
     Unclaim,
-    /// They stay as they are, preserved: the next kernel has them.
+    /// Those in the chain stay as they are, preserved: the next kernel has them.
     Leave,
 }
 
@@ -174,6 +175,37 @@ impl<A: PreservedAllocator> Chain<A> {
         }
     }
 
+    /// Makes a claimed chain this kernel's, where it is: preserves every block, and cuts the chain
+    /// behind the last one in use. From then on its blocks are left where they are by a drop.
+    ///
+    /// # Errors
+    ///
+    /// The first block that is neither full nor the last in use, or that the allocator refuses to
+    /// preserve. Nothing has changed then.
+    pub(crate) fn adopt(&mut self) -> Result<(), AdoptErrorKind>
+    where
+        A: CarryAllocator,
+    {
+        if let Some(block) = self.index.sparse() {
+            return Err(AdoptErrorKind::Sparse { block });
+        }
+        let size = self.index.layout().block_size();
+        for (number, block) in self.index.blocks().iter().enumerate() {
+            // SAFETY: by invariant 1, as `fate` says, and each block is carried once.
+            if unsafe { self.alloc.preserve(block.base(), size) }.is_err() {
+                for carried in self.index.blocks().iter().take(number).rev() {
+                    // SAFETY: carried above.
+                    unsafe { self.alloc.unpreserve(carried.base(), size) };
+                }
+                return Err(AdoptErrorKind::Refused { block: number });
+            }
+        }
+        // INVARIANT: 1. carried blocks are as lent by `alloc_preserve`.
+        self.fate = Fate::Leave;
+        self.index.own();
+        Ok(())
+    }
+
     /// Frees a block of the chain.
     #[inline]
     fn free(&self, block: RawBlock) {
@@ -203,7 +235,8 @@ impl<A: PreservedAllocator> Drop for Chain<A> {
         match self.fate {
             Fate::Free => self.keep(0),
             Fate::Unclaim => self.release(),
-            Fate::Leave => {}
+            // Spare blocks are in no chain: nothing is lost with them.
+            Fate::Leave => self.keep(self.index.linked()),
         }
     }
 }

@@ -14,9 +14,10 @@ use crate::chain::index::{Emptied, Index};
 use crate::chain::owned::{Chain, Fate};
 use crate::chain::starts::Starts;
 use crate::chain::tail::{Ends, Tail};
+use crate::error::adopt::AdoptErrorKind;
 use crate::error::grow::GrowError;
 use crate::error::restore::RestoreError;
-use crate::memory::allocator::PreservedAllocator;
+use crate::memory::allocator::{CarryAllocator, PreservedAllocator};
 
 /// A chain whose entries are `T`s.
 ///
@@ -113,6 +114,19 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Typed<T, A, BLOCK
         empty_is_fine: bool,
     ) -> Result<(), RestoreError> {
         self.chain.walk(head, checks, empty_is_fine)
+    }
+
+    /// As [`Chain::adopt`].
+    ///
+    /// # Errors
+    ///
+    /// Those of `Chain::adopt`.
+    #[inline]
+    pub(crate) fn adopt(&mut self) -> Result<(), AdoptErrorKind>
+    where
+        A: CarryAllocator,
+    {
+        self.chain.adopt()
     }
 
     #[inline]

@@ -147,7 +147,7 @@ pub unsafe trait PreservedAllocator {
 }
 
 /// An allocator that can preserve a claimed block again, where it is: what
-/// `BlockSet::adopt` asks for, so that records live through many kernels without a
+/// [`adopt`](crate::BlockSet::adopt) asks for, so that records live through many kernels without a
 /// copy.
 ///
 /// # Safety
