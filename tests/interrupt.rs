@@ -120,6 +120,7 @@ fn interrupted(
     let stops = stepper::step(test, file, || {
         if copy.follow(shared) {
             changes = changes.saturating_add(1);
+            copy.forget_claims();
             let length = found(&copy);
             if seen.last() != Some(&length) {
                 seen.push(length);
@@ -359,6 +360,22 @@ fn a_dropped_chain_is_empty_until_its_head_is_freed() {
     let lengths = [9, 4, 0, DANGLING];
     interrupted("a_dropped_chain_is_empty_until_its_head_is_freed", 9, lengths, |memory, set| {
         drop(mem::replace(set, Set::new(Ram(memory))));
+    });
+}
+
+#[test]
+fn an_adopted_set_goes_on_and_is_left_where_it_is() {
+    let lengths = [6, 7, 8, 9, 8, 7];
+    interrupted("an_adopted_set_goes_on_and_is_left_where_it_is", 6, lengths, |memory, set| {
+        let head = set.take().into_head();
+        let taken = IncomingSet::<Entry, _, BLOCK_SIZE>::restore(Ram(memory), head).unwrap();
+        let mut adopted = taken.adopt().unwrap();
+        adopted.grow(12).unwrap();
+        for i in 6..9 {
+            adopted.push(entry(i)).unwrap();
+        }
+        assert_eq!((adopted.pop(), adopted.pop()), (Some(entry(8)), Some(entry(7))));
+        drop(adopted);
     });
 }
 

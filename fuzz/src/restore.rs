@@ -2,10 +2,11 @@
 
 use core::fmt::{self, Write};
 
-use kho_block::{HEADER_SIZE, IncomingSet, PhysAddr, RestoreChecks};
+use kho_block::zerocopy::FromBytes;
+use kho_block::{BlockHeader, HEADER_SIZE, IncomingSet, PhysAddr, RestoreChecks, scan};
 
 use crate::Record;
-use crate::arena::{Arena, addr_of};
+use crate::arena::{Arena, addr_of, index_of};
 use crate::image::{Image, Walk, damage};
 use crate::input::Input;
 
@@ -28,6 +29,7 @@ pub(crate) fn run<T: Record, const SIZE: usize>(arena: &Arena<SIZE>, mut input: 
     arena.reset(0);
     arena.leave(&image);
     salvaged::<T, SIZE>(arena, &image, head);
+    scanned::<T, SIZE>(&image, head);
     // What is damaged is worked with as far as it is sound.
     let whole = restored(arena, &image, head, checks);
     let sound = whole.is_some();
@@ -120,6 +122,25 @@ pub(crate) fn salvaged<'a, T: Record, const SIZE: usize>(
     assert!(set.iter().eq(&walk.entries), "all that is sound");
     assert!(arena.image() == *image, "a salvage writes nothing");
     (set, walk)
+}
+
+/// Scans the chain at `head`, which is as [`Image::walk`] has it.
+fn scanned<T: Record, const SIZE: usize>(image: &Image<SIZE>, head: u64) {
+    let walk = image.walk::<T>(head, RestoreChecks::empty(), false);
+    let mut reads = 0;
+    let mut scan = scan(PhysAddr::new(head), Set::<T, SIZE>::LAYOUT, |addr| {
+        reads += 1;
+        let block = image.blocks[index_of::<SIZE>(addr.get())?]?;
+        BlockHeader::read_from_prefix(&block).ok().map(|(header, _)| header)
+    });
+    for (number, &(block, count)) in walk.blocks.iter().enumerate() {
+        let found = scan.next().expect("as many blocks").expect("a sound block");
+        let addr = addr_of::<SIZE>(block);
+        assert_eq!((found.number, found.addr.get(), found.count), (number, addr, count));
+    }
+    assert_eq!(scan.next().map(|end| damage(end.expect_err("damage, or the end"))), walk.damage);
+    assert!(scan.next().is_none(), "it ends after an error, and after the last block");
+    assert!(reads <= 5 * (walk.blocks.len() + 1), "{reads} reads of {} blocks", walk.blocks.len());
 }
 
 /// Reads everything in every way, and compares it with the walk.

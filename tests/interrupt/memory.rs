@@ -12,7 +12,7 @@ use core::sync::atomic::compiler_fence;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::abort;
 
-use kho_block::{AllocError, PhysAddr, PreservedAllocator, PreservedBlock};
+use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 
@@ -102,6 +102,11 @@ impl Memory {
         compiler_fence(SeqCst);
         self.root.store(PhysAddr::to_wire(head), Relaxed);
         compiler_fence(SeqCst);
+    }
+
+    /// Forgets what is claimed, as a kernel does that starts: whatever is preserved stays so.
+    pub(crate) fn forget_claims(&self) {
+        self.claimed.store(0, Relaxed);
     }
 
     /// Whether no block is preserved.
@@ -195,5 +200,19 @@ unsafe impl PreservedAllocator for Ram<'_> {
         let bit = self.bit(ptr, size, &self.0.claimed);
         change(&self.0.claimed, |bits| bits & !bit);
         change(&self.0.preserved, |bits| bits & !bit);
+    }
+}
+
+// SAFETY: a block that is preserved and not claimed is as one from `alloc_preserve`.
+unsafe impl CarryAllocator for Ram<'_> {
+    unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        let bit = self.bit(ptr, size, &self.0.claimed);
+        change(&self.0.claimed, |bits| bits & !bit);
+        Ok(())
+    }
+
+    unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize) {
+        let bit = self.bit(ptr, size, &self.0.preserved);
+        change(&self.0.claimed, |bits| bits | bit);
     }
 }

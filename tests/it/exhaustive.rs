@@ -25,7 +25,7 @@ use std::thread;
 use kho_block::RestoreErrorKind::{
     CountTooLarge, Cycle, DirtyTail, Empty, Misaligned, NotFull, NotPreserved,
 };
-use kho_block::{IncomingSet, PhysAddr, RestoreChecks};
+use kho_block::{BlockHeader, IncomingSet, PhysAddr, RestoreChecks, RestoreError, scan};
 
 use self::checker::{
     BLOCK_SIZE, BLOCKS, CAPACITY, COUNTS, Case, Entry, LINKS, Link, Verdict, WRITTEN,
@@ -73,6 +73,7 @@ fn verify(case: &Case, world: &World<'_>) -> Verdict {
                 let (set, error) = Set::salvage(world, head);
                 let error = error.unwrap();
                 assert_eq!((error.kind, error.block, error.addr.get()), (*kind, *block, *addr));
+                verify_scan(case, &image, &sound, Some(error));
                 let claims = sound.iter().fold(0, |bits, block| bits | 1 << block);
                 assert_eq!(world.taken(), (claims, 0), "of the damaged one it is given back");
                 verify_contents(case, &sound, &set);
@@ -85,6 +86,7 @@ fn verify(case: &Case, world: &World<'_>) -> Verdict {
             let set = restore().unwrap();
             assert_eq!(world.taken(), (claims, 0));
             verify_contents(case, blocks, &set);
+            verify_scan(case, &image, blocks, None);
             assert_eq!(set.release(), head);
             assert_eq!(world.taken(), (0, 0), "every claim is given back");
         }
@@ -99,6 +101,31 @@ fn verify(case: &Case, world: &World<'_>) -> Verdict {
         assert_eq!(world.taken(), (0, claims), "every block is freed");
     }
     verdict
+}
+
+/// Scans a case, and holds what comes against the blocks that are sound and the error, if any.
+fn verify_scan(case: &Case, image: &world::Image, sound: &[usize], error: Option<RestoreError>) {
+    let mut reads = 0;
+    let mut scan = scan(PhysAddr::new(case.head.addr()), Set::LAYOUT, |addr| {
+        reads += 1;
+        let mut known = (0..case.preserved).filter(|&b| Link::Block(b).addr() == addr.get());
+        let [next, count, ..] = image[known.next()?];
+        Some(BlockHeader { next, count })
+    });
+    for (number, &block) in sound.iter().enumerate() {
+        let found = scan.next().unwrap().unwrap();
+        let count = usize::try_from(case.blocks[block].0).unwrap();
+        let addr = Link::Block(block).addr();
+        assert_eq!((found.number, found.addr.get(), found.count), (number, addr, count));
+        assert_eq!(found.next, PhysAddr::new(case.blocks[block].1.addr()));
+        assert_eq!(found.entry_addr(count), None);
+        let last = count.checked_sub(1).map(|last| found.entry_addr(last).unwrap().get());
+        let offset = |last: usize| u64::try_from(16 + last * size_of::<Entry>()).unwrap();
+        assert_eq!(last, count.checked_sub(1).map(|last| addr + offset(last)));
+    }
+    assert_eq!(scan.next().map(Result::unwrap_err), error);
+    assert!(scan.next().is_none(), "it ends after an error, and after the last block");
+    assert!(reads <= 5 * BLOCKS, "{reads} reads");
 }
 
 fn verify_contents(case: &Case, blocks: &[usize], set: &Set<'_, '_>) {

@@ -9,6 +9,7 @@
     reason = "a test that goes wrong panics, also in the functions that it calls"
 )]
 
+mod carry;
 mod corrupt;
 mod cost;
 mod ending;
