@@ -27,6 +27,7 @@
 
 mod address;
 mod allocator;
+pub mod conformance;
 mod machine;
 mod memory;
 mod report;

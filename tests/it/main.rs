@@ -10,6 +10,7 @@
 )]
 
 mod carry;
+mod conformance;
 mod corrupt;
 mod cost;
 mod ending;

@@ -1,0 +1,387 @@
+//! Allocators that break one duty each: a mock, with one thing that it does wrong.
+//!
+//! Unsafe is open here to implement them. None leads to memory that is not there: a mock keeps all
+//! that it ever lent, but for what is freed, up to a limit that is not reached.
+
+#![expect(unsafe_code, reason = "implements `PreservedAllocator`, wrongly")]
+
+use core::cell::{Cell, RefCell, UnsafeCell};
+use core::ptr::{NonNull, from_ref};
+use std::thread;
+
+use kho_block::mock::{Fault, Mock};
+use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock};
+
+/// What an allocator does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Nothing.
+    Not,
+    /// Nothing, and it lends again what was freed.
+    Reuses,
+    /// Nothing, but there are only so many blocks.
+    Room(usize),
+
+    /// A block lies within the allocator.
+    Inline,
+    /// A block is reached by the pointer to another.
+    SamePointer,
+    /// A block has the address of another.
+    SameAddress,
+    /// A call writes to a block that is lent.
+    Scribbles(Call),
+    ShiftedAddress,
+    ShiftedPointer,
+    /// A block ends where addresses do.
+    AtTheEnd,
+    Dirty,
+    /// What was freed is lent again, as it is.
+    ReusesDirty,
+    LendsTwice,
+    LendsOwn,
+    LendsLarger,
+    LendsSmaller,
+    /// A call that frees does nothing.
+    Keeps(Call),
+    /// What this call freed can still be claimed.
+    LendsFreed(Call),
+    LendsInside,
+    LendsAbove,
+    LendsAnywhere,
+    PanicsAnywhere,
+    Loses,
+    Damages,
+    Panics(Call),
+    /// What is done by way of a reference to another place is not done.
+    IsAtHome(Call),
+    /// A call does nothing, though it says so.
+    Ignores(Call),
+    /// A call changes the block.
+    Changes(Call),
+    /// A call gives the claim back.
+    Unclaims(Call),
+    LendsCarried,
+    /// What is not to be preserved is not claimed any more.
+    RefusesAndUnclaims,
+    /// What is not to be preserved is preserved.
+    RefusesAndCarries,
+}
+
+/// A method of the traits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    AllocPreserve,
+    UnpreserveFree,
+    Restore,
+    Unrestore,
+    RestoreFree,
+    Preserve,
+    Unpreserve,
+}
+
+/// A block that the allocator has lent, now or before. It has one pointer for all kernels.
+#[derive(Clone, Copy)]
+struct Known {
+    ptr: NonNull<u8>,
+    addr: PhysAddr,
+    size: usize,
+    /// The last call of this kernel's about it.
+    call: Option<Call>,
+}
+
+#[repr(align(64))]
+struct Within(UnsafeCell<[u8; 64]>);
+
+pub(super) struct Faulty {
+    mem: Mock,
+    how: How,
+    keeps_claims: bool,
+    known: RefCell<Vec<Known>>,
+    /// Freed, to be lent again; outgoing ones as the mock has it.
+    pool: RefCell<Vec<Known>>,
+    /// Where the allocator was when it first lent something in this kernel.
+    home: Cell<usize>,
+    within: Within,
+}
+
+impl Faulty {
+    /// The next kernel's, which preserves no more than `carries` blocks again.
+    pub(super) fn kexec(
+        previous: Option<Self>,
+        how: How,
+        keeps_claims: bool,
+        carries: usize,
+    ) -> Self {
+        let mut this = previous.unwrap_or_else(|| Self {
+            mem: Mock::new(),
+            how,
+            keeps_claims,
+            known: RefCell::default(),
+            pool: RefCell::default(),
+            home: Cell::new(0),
+            within: Within(UnsafeCell::new([0; 64])),
+        });
+        for pooled in this.pool.take() {
+            // SAFETY: it was taken back from who had it, and is outgoing or carried.
+            unsafe { this.mem.unpreserve_free(pooled.ptr, pooled.size) };
+        }
+        if keeps_claims {
+            this.mem.reboot_keeping_claims()
+        } else {
+            this.mem.reboot()
+        }
+        this.mem.refuse_preserve_after(carries);
+        for known in this.known.get_mut() {
+            known.call = None;
+            if how == How::Damages && this.mem.unclaimed() > 0 {
+                // SAFETY: a mock keeps the block, which no one has now.
+                unsafe { flip(known.ptr, known.size - 1) };
+            }
+        }
+        this.home.set(0);
+        this
+    }
+
+    fn find(&self, is: impl Fn(&Known) -> bool) -> Option<Known> {
+        self.known.borrow().iter().rev().copied().find(is)
+    }
+
+    fn by_ptr(&self, ptr: NonNull<u8>) -> Option<Known> {
+        self.find(|known| known.ptr == ptr)
+    }
+
+    fn note(&self, ptr: NonNull<u8>, call: Call) {
+        let mut known = self.known.borrow_mut();
+        known.iter_mut().filter(|known| known.ptr == ptr).for_each(|known| known.call = Some(call));
+    }
+
+    fn is_at_home(&self) -> bool {
+        let here = from_ref(self).addr();
+        if self.home.get() == 0 {
+            self.home.set(here);
+        }
+        self.home.get() == here
+    }
+
+    /// Does what is wrong with a call that gets a block; whether the call is to be made.
+    fn does(&self, call: Call, ptr: NonNull<u8>, size: usize) -> bool {
+        assert!(self.how != How::Panics(call), "as planned");
+        let at_home = self.is_at_home();
+        self.scribble(call, Some(ptr));
+        if self.how == How::Changes(call) {
+            // SAFETY: a mock keeps the block; its holder waits for this call.
+            unsafe { flip(ptr, size / 2) };
+        }
+        if self.how == How::Unclaims(call) {
+            // SAFETY: it is claimed, or the mock does nothing.
+            unsafe { self.mem.unrestore(ptr, size) };
+        }
+        self.note(ptr, call);
+        let ignores = [How::Ignores(call), How::Keeps(call)].contains(&self.how);
+        !ignores && (self.how != How::IsAtHome(call) || at_home)
+    }
+
+    /// Writes to the block that was lent last, if that is what is wrong with the call.
+    fn scribble(&self, call: Call, but: Option<NonNull<u8>>) {
+        let lent = |known: &Known| {
+            let held = [Some(Call::AllocPreserve), Some(Call::Restore)].contains(&known.call);
+            held && Some(known.ptr) != but
+        };
+        if self.how == How::Scribbles(call) {
+            // SAFETY: a mock keeps the block; its holder waits for this call.
+            self.find(lent).into_iter().for_each(|known| unsafe { flip(known.ptr, 0) });
+        }
+    }
+
+    /// Keeps a block that is freed, to lend it again.
+    fn pools(&self, ptr: NonNull<u8>) -> bool {
+        let reuses = [How::Reuses, How::ReusesDirty].contains(&self.how);
+        let known = self.by_ptr(ptr).filter(|_| reuses);
+        self.pool.borrow_mut().extend(known);
+        known.is_some()
+    }
+
+    fn pooled(&self, size: usize) -> Option<Known> {
+        let mut pool = self.pool.borrow_mut();
+        let at = pool.iter().position(|known| known.size == size)?;
+        let known = pool.remove(at);
+        if self.how == How::Reuses {
+            // SAFETY: it is no one's.
+            unsafe { known.ptr.write_bytes(0, size) };
+        }
+        Some(known)
+    }
+}
+
+impl Drop for Faulty {
+    fn drop(&mut self) {
+        let sound = matches!(self.how, How::Not | How::Reuses | How::Room(_));
+        if !sound || thread::panicking() {
+            return;
+        }
+        // The check has kept the contract, and left nothing.
+        let mut faults = self.mem.faults();
+        faults.retain(|fault| match fault {
+            Fault::DoubleClaim { .. } | Fault::WrongSizeClaim { .. } => false,
+            Fault::Lost { .. } => self.keeps_claims,
+            _ => true,
+        });
+        let pooled = self.pool.borrow().len();
+        assert_eq!((self.mem.live() - pooled, self.mem.unclaimed(), faults), (0, 0, vec![]));
+    }
+}
+
+/// Changes a byte.
+///
+/// # Safety
+///
+/// It is there, and no one else uses it now.
+unsafe fn flip(ptr: NonNull<u8>, at: usize) {
+    // SAFETY: by the caller's duty.
+    let ptr = unsafe { ptr.add(at) };
+    // SAFETY: as above.
+    let byte = unsafe { ptr.read() };
+    // SAFETY: as above.
+    unsafe { ptr.write(!byte) };
+}
+
+// SAFETY: none is given: it is to be found out. No memory is lent that is not there.
+unsafe impl PreservedAllocator for Faulty {
+    fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
+        assert!(self.how != How::Panics(Call::AllocPreserve), "as planned");
+        self.is_at_home();
+        self.scribble(Call::AllocPreserve, None);
+        if let How::Room(room) = self.how {
+            let used = self.mem.live() + self.mem.unclaimed();
+            (used < room).then_some(()).ok_or(AllocError)?;
+        }
+        if let Some(known) = self.pooled(size) {
+            self.note(known.ptr, Call::AllocPreserve);
+            return Ok(PreservedBlock { ptr: known.ptr, addr: known.addr });
+        }
+        let last = self.find(|known| known.size == size && known.call == Some(Call::AllocPreserve));
+        let mut block = self.mem.alloc_preserve(size)?;
+        let PreservedBlock { ptr, addr } = block;
+        let call = Some(Call::AllocPreserve);
+        self.known.borrow_mut().push(Known { ptr, addr, size, call });
+        match (self.how, last) {
+            (How::Inline, _) if size <= 64 => {
+                block.ptr = NonNull::new(self.within.0.get()).unwrap().cast();
+            }
+            (How::SamePointer, Some(last)) => block.ptr = last.ptr,
+            (How::SameAddress, Some(last)) => block.addr = last.addr,
+            (How::ShiftedAddress, _) => block.addr = addr.checked_add(16).unwrap(),
+            (How::ShiftedPointer, _) => block.ptr = ptr.map_addr(|addr| addr.saturating_add(16)),
+            (How::AtTheEnd, _) => {
+                let size = u64::try_from(size).unwrap();
+                block.addr = PhysAddr::new(0_u64.wrapping_sub(size)).unwrap();
+            }
+            // SAFETY: it is there, and not lent yet.
+            (How::Dirty, _) => unsafe { flip(ptr, size - 1) },
+            _ => {}
+        }
+        Ok(block)
+    }
+
+    unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, size: usize) {
+        if self.does(Call::UnpreserveFree, ptr, size) && !self.pools(ptr) {
+            // SAFETY: the caller's duties are those of the method it forwards to.
+            unsafe { self.mem.unpreserve_free(ptr, size) }
+        }
+    }
+
+    fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
+        let at = self.find(|known| known.addr == addr);
+        assert!(self.how != How::PanicsAnywhere || at.is_some(), "as planned");
+        assert!(self.how != How::Panics(Call::Restore) || at.is_none(), "as planned");
+        let at_home = self.is_at_home();
+        self.scribble(Call::Restore, at.map(|known| known.ptr));
+        if self.how == How::Loses {
+            return None;
+        }
+        let inside = |known: &Known| {
+            let end = known.addr.get() + u64::try_from(known.size).unwrap();
+            known.addr < addr && addr.get() < end
+        };
+        let above = |known: &Known| {
+            known.size == size && known.addr.get() + u64::try_from(size).unwrap() == addr.get()
+        };
+        let call = at.and_then(|known| known.call);
+        let lent = match self.how {
+            How::LendsTwice => call == Some(Call::Restore),
+            How::LendsOwn => call == Some(Call::AllocPreserve),
+            How::LendsLarger => at.is_some_and(|known| size == known.size * 2),
+            How::LendsSmaller => at.is_some_and(|known| size == known.size / 2),
+            How::LendsFreed(freed) => call == Some(freed),
+            How::LendsCarried => call == Some(Call::Preserve),
+            How::LendsInside => at.is_none() && self.find(inside).is_some(),
+            How::LendsAbove => at.is_none() && self.find(above).is_some(),
+            How::LendsAnywhere => addr.get() > u64::MAX / 2,
+            How::IsAtHome(Call::Restore) => call == Some(Call::Restore) && !at_home,
+            _ => false,
+        };
+        if lent {
+            return Some(at.map_or(NonNull::dangling(), |known| known.ptr));
+        }
+        let ptr = self.mem.restore(addr, size)?;
+        self.note(ptr, Call::Restore);
+        Some(ptr)
+    }
+
+    unsafe fn unrestore(&self, ptr: NonNull<u8>, size: usize) {
+        if self.does(Call::Unrestore, ptr, size) {
+            // SAFETY: the caller's duties are those of the method it forwards to.
+            unsafe { self.mem.unrestore(ptr, size) }
+        }
+    }
+
+    unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
+        if !self.does(Call::RestoreFree, ptr, size) {
+            return;
+        }
+        if self.pools(ptr) {
+            self.mem.refuse_none();
+            // SAFETY: it is claimed.
+            unsafe { self.mem.preserve(ptr, size) }.unwrap();
+            return;
+        }
+        // SAFETY: the caller's duties are those of the method it forwards to.
+        unsafe { self.mem.restore_free(ptr, size) }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl CarryAllocator for Faulty {
+    unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        if !self.does(Call::Preserve, ptr, size) {
+            return Ok(());
+        }
+        // SAFETY: the caller's duties are those of the method it forwards to.
+        let answer = unsafe { self.mem.preserve(ptr, size) };
+        match self.how {
+            How::RefusesAndUnclaims if answer.is_err() => {
+                // SAFETY: it is claimed.
+                unsafe { self.mem.unrestore(ptr, size) };
+            }
+            How::RefusesAndCarries if answer.is_err() => {
+                self.mem.refuse_none();
+                // SAFETY: it is claimed.
+                unsafe { self.mem.preserve(ptr, size) }.unwrap();
+                self.mem.refuse_preserve_after(0);
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize) {
+        if self.does(Call::Unpreserve, ptr, size) {
+            // SAFETY: the caller's duties are those of the method it forwards to.
+            unsafe { self.mem.unpreserve(ptr, size) };
+        }
+        if self.how == How::Unclaims(Call::Unpreserve) {
+            // SAFETY: it is claimed.
+            unsafe { self.mem.unrestore(ptr, size) };
+        }
+    }
+}
