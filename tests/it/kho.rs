@@ -6,6 +6,7 @@
 
 mod carry;
 mod claims;
+mod conformance;
 #[expect(clippy::missing_errors_doc, clippy::missing_safety_doc, reason = "an example is brief")]
 #[path = "../../docs/kho.rs"]
 mod example;
@@ -13,6 +14,7 @@ mod life;
 mod machine;
 mod rules;
 
+use core::ops::Deref;
 use core::ptr::NonNull;
 
 use kho_block::{AllocError, BlockSet, CarryAllocator, PhysAddr, PreservedAllocator};
@@ -23,7 +25,7 @@ use self::machine::Machine;
 type Kho<'m> = example::Kho<&'m Machine>;
 
 // SAFETY: the machine has these functions. It unwinds if it is told of a block that there never was.
-unsafe impl Bindings for &Machine {
+unsafe impl<M: Deref<Target = Machine>> Bindings for M {
     fn kho_alloc_preserve(&self, size: usize) -> Option<NonNull<u8>> {
         Machine::kho_alloc_preserve(self, size)
     }
