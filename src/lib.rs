@@ -206,6 +206,9 @@
 //! kho-block = { version = "0.1", features = ["mock"] }
 //! ```
 //!
+//! `mock::conformance::check` tries the duties of an allocator of yours, as far as any can be tried,
+//! and names the one that is broken.
+//!
 //! # From C
 //!
 //! The C code was posted as `luo_block.c` (its names start with `luo_block_`) and merged as

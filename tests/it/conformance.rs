@@ -8,7 +8,7 @@ mod mapped;
 use kho_block::mock::Mock;
 use kho_block::mock::conformance::{Broken, Conformance, Duty, check, check_carry};
 
-use self::faulty::{Faulty, How};
+use self::faulty::{Call, Faulty, How};
 
 /// The next kernel's machine.
 fn kexec(previous: Option<Mock>, keeps_claims: bool) -> Mock {
@@ -67,7 +67,7 @@ fn a_check_keeps_the_contract_itself_and_leaves_nothing_however_much_is_refused(
 
 #[test]
 fn each_broken_duty_is_named() {
-    use self::faulty::Call::*;
+    use Call::*;
     for (how, duty) in [
         (How::Inline, Duty::Valid),
         (How::SamePointer, Duty::Exclusive),
@@ -125,7 +125,7 @@ fn each_broken_duty_is_named() {
 
 #[test]
 fn what_is_not_freed_shows_where_claims_are_kept_and_what_is_not_preserved_where_they_are_not() {
-    use self::faulty::Call::*;
+    use Call::*;
     for (how, keeps, duty) in [
         (How::Keeps(RestoreFree), true, Duty::Once),
         (How::IsAtHome(RestoreFree), true, Duty::Same),

@@ -1,0 +1,68 @@
+//! What can be wrong with an allocator.
+
+/// What an allocator does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Nothing.
+    Not,
+    /// Nothing, and it lends again what was freed.
+    Reuses,
+    /// Nothing, but there are only so many blocks.
+    Room(usize),
+
+    /// A block lies within the allocator.
+    Inline,
+    /// A block is reached by the pointer to another.
+    SamePointer,
+    /// A block has the address of another.
+    SameAddress,
+    /// A call writes to a block that is lent.
+    Scribbles(Call),
+    ShiftedAddress,
+    ShiftedPointer,
+    /// A block ends where addresses do.
+    AtTheEnd,
+    Dirty,
+    /// What was freed is lent again, as it is.
+    ReusesDirty,
+    LendsTwice,
+    LendsOwn,
+    LendsLarger,
+    LendsSmaller,
+    /// A call that frees does nothing.
+    Keeps(Call),
+    /// What this call freed can still be claimed.
+    LendsFreed(Call),
+    LendsInside,
+    LendsAbove,
+    LendsAnywhere,
+    PanicsAnywhere,
+    Loses,
+    Damages,
+    Panics(Call),
+    /// What is done by way of a reference to another place is not done.
+    IsAtHome(Call),
+    /// A call does nothing, though it says so.
+    Ignores(Call),
+    /// A call changes the block.
+    Changes(Call),
+    /// A call gives the claim back.
+    Unclaims(Call),
+    LendsCarried,
+    /// What is not to be preserved is not claimed any more.
+    RefusesAndUnclaims,
+    /// What is not to be preserved is preserved.
+    RefusesAndCarries,
+}
+
+/// A method of the traits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    AllocPreserve,
+    UnpreserveFree,
+    Restore,
+    Unrestore,
+    RestoreFree,
+    Preserve,
+    Unpreserve,
+}
