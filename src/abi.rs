@@ -8,4 +8,5 @@ pub(crate) mod descriptor;
 pub(crate) mod errno;
 pub(crate) mod layout;
 pub(crate) mod link;
+pub(crate) mod region;
 pub(crate) mod sizes;

@@ -6,4 +6,5 @@ pub(crate) mod adopt;
 pub(crate) mod append;
 pub(crate) mod grow;
 pub(crate) mod link;
+pub(crate) mod region;
 pub(crate) mod restore;

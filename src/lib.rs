@@ -275,12 +275,15 @@ pub use crate::error::adopt::{AdoptError, AdoptErrorKind};
 pub use crate::error::append::{CapacityError, FullError, PushError};
 pub use crate::error::grow::{GrowError, GrowErrorKind};
 pub use crate::error::link::LinkError;
+pub use crate::error::region::{BookFault, RegionError};
 pub use crate::error::restore::{RestoreError, RestoreErrorKind, RestoreFromError};
 pub use crate::memory::allocator::{
     AllocError, CarryAllocator, PreservedAllocator, PreservedBlock,
 };
 #[cfg(all(feature = "mock", not(target_os = "none")))]
 pub use crate::memory::mock;
+pub use crate::memory::region::Region;
+pub use crate::memory::region::left::{PreservedRanges, Unclaimed, UnclaimedBlock};
 #[cfg(all(feature = "mock", not(target_os = "none")))]
 pub use crate::set::audit::AuditError;
 pub use crate::set::block_addrs::BlockAddrs;

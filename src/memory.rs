@@ -3,3 +3,4 @@
 pub(crate) mod allocator;
 #[cfg(all(feature = "mock", not(target_os = "none")))]
 pub mod mock;
+pub(crate) mod region;

@@ -1,0 +1,178 @@
+//! The memory of a region: where it is, by all of its names, and how it is divided.
+//!
+//! Unsafe is open here to point into the memory, and to lend the parts that are never a block.
+
+#![expect(unsafe_code, reason = "points into raw memory")]
+
+use core::ptr::NonNull;
+use core::slice;
+use core::sync::atomic::{AtomicU8, AtomicU32};
+
+use static_assertions::const_assert;
+
+use crate::abi::addr::PhysAddr;
+use crate::abi::region::{RegionHeader, UNIT_SHIFT, UNIT_SIZE};
+use crate::abi::sizes::to_wire;
+use crate::error::region::RegionError;
+
+/// Words of the header's unit.
+const WORDS: usize = UNIT_SIZE / size_of::<u32>();
+
+// The books are where the header's unit ends.
+const_assert!(to_wire(UNIT_SIZE) == RegionHeader::BOOKS);
+const_assert!(align_of::<AtomicU32>() <= UNIT_SIZE && UNIT_SIZE.is_power_of_two());
+
+/// A region's memory, in units: the header's, those of the books, and those of blocks.
+///
+/// # Invariants
+///
+/// 1. At `memory`, a multiple of [`UNIT_SIZE`], `units` units are mapped and initialised, to be read
+///    and written through that pointer from any thread, for as long as this value or a copy is used.
+/// 2. The header's unit and the books are reached by the slices that are lent here alone.
+/// 3. `base` is a multiple of [`UNIT_SIZE`], and so many units from there end within the address
+///    space, of physical memory as of pointers.
+/// 4. `first`, the number of the first unit that is neither the header's nor the books', is below
+///    `units`.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground {
+    base: PhysAddr,
+    memory: NonNull<u8>,
+    units: usize,
+    first: usize,
+}
+
+// SAFETY: by invariant 1 the memory is any thread's, and what is lent of it here are atomics.
+unsafe impl Send for Ground {}
+// SAFETY: as above.
+unsafe impl Sync for Ground {}
+
+impl Ground {
+    /// # Errors
+    ///
+    /// If the memory is too small or too large for a region, or not in whole units.
+    ///
+    /// # Safety
+    ///
+    /// 1. The memory is mapped and initialised, to be read and written through `memory` from any
+    ///    thread, for as long as the value, a copy, or a pointer from it is used.
+    /// 2. Nothing but such values reaches its first unit, and the books behind, meanwhile.
+    pub(crate) unsafe fn new(base: PhysAddr, memory: NonNull<[u8]>) -> Result<Self, RegionError> {
+        let bytes = memory.len();
+        let memory = memory.cast::<u8>();
+        let addr = memory.addr().get();
+        if !base.is_aligned_to(to_wire(UNIT_SIZE)) {
+            return Err(RegionError::Misaligned { base });
+        }
+        if addr % UNIT_SIZE != 0 {
+            return Err(RegionError::MisalignedPointer { addr });
+        }
+        let units = bytes / UNIT_SIZE;
+        let first = units.div_ceil(UNIT_SIZE).saturating_add(1);
+        let is_region = bytes % UNIT_SIZE == 0
+            && first < units
+            && isize::try_from(bytes).is_ok()
+            && addr.checked_add(bytes).is_some()
+            && base.checked_add(to_wire(bytes)).is_some();
+        if !is_region {
+            return Err(RegionError::Size { bytes });
+        }
+        // INVARIANT: 1 and 2. the caller's duties, and the pointer was checked. 3 and 4. checked.
+        Ok(Self { base, memory, units, first })
+    }
+
+    pub(crate) const fn base(&self) -> PhysAddr {
+        self.base
+    }
+
+    /// Bytes of the region.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.units.saturating_mul(UNIT_SIZE)
+    }
+
+    /// The number of units.
+    pub(crate) const fn units(&self) -> usize {
+        self.units
+    }
+
+    /// The first unit that is neither the header's nor the books'.
+    pub(crate) const fn first(&self) -> usize {
+        self.first
+    }
+
+    /// The words of the header's unit.
+    #[inline]
+    pub(crate) const fn header(&self) -> &[AtomicU32] {
+        // SAFETY: a mapped unit, aligned to more than a word (invariant 1); any bytes are atomics,
+        // and through these alone they are reached (2).
+        unsafe { slice::from_raw_parts(self.memory.as_ptr().cast_const().cast(), WORDS) }
+    }
+
+    /// The books, in whole units: a byte for each unit of the region, and others behind.
+    #[inline]
+    pub(crate) const fn books(&self) -> &[AtomicU8] {
+        // SAFETY: by invariant 4 there is a unit behind the header's.
+        let books = unsafe { self.memory.add(UNIT_SIZE) };
+        let bytes = self.first.saturating_sub(1).saturating_mul(UNIT_SIZE);
+        // SAFETY: so many mapped bytes, up to unit `first` (invariants 1 and 4); any bytes are
+        // atomics, and through these alone they are reached (2).
+        unsafe { slice::from_raw_parts(books.as_ptr().cast_const().cast(), bytes) }
+    }
+
+    /// Where this kernel reaches a unit; `None` if there is no such unit.
+    #[inline]
+    pub(crate) const fn ptr(&self, unit: usize) -> Option<NonNull<u8>> {
+        if unit >= self.units {
+            return None;
+        }
+        // SAFETY: by the line above and invariant 3 it lies in the memory; nothing overflows.
+        Some(unsafe { self.memory.add(unit.saturating_mul(UNIT_SIZE)) })
+    }
+
+    /// The physical address of a unit, or of the region's end.
+    #[inline]
+    pub(crate) fn addr(&self, unit: usize) -> PhysAddr {
+        let offset = to_wire(unit).saturating_mul(to_wire(UNIT_SIZE));
+        // By invariant 3 it ends within the address space.
+        self.base.checked_add(offset).unwrap_or(self.base)
+    }
+
+    /// The unit that starts at a physical address; `None` if none does.
+    #[inline]
+    pub(crate) fn unit_at(&self, addr: PhysAddr) -> Option<usize> {
+        let offset = addr.get().checked_sub(self.base.get())?;
+        self.unit_from(usize::try_from(offset).ok()?)
+    }
+
+    /// The unit that starts at a pointer; `None` if none does.
+    #[inline]
+    pub(crate) fn unit_of(&self, ptr: NonNull<u8>) -> Option<usize> {
+        self.unit_from(ptr.addr().get().checked_sub(self.memory.addr().get())?)
+    }
+
+    /// The unit that starts so many bytes from the base.
+    #[inline]
+    fn unit_from(&self, offset: usize) -> Option<usize> {
+        let unit = offset / UNIT_SIZE;
+        (offset % UNIT_SIZE == 0 && unit < self.units).then_some(unit)
+    }
+
+    /// The number of a unit among all units of physical memory, modulo 2 to the bits of `usize`: to
+    /// tell how a unit is aligned, and where a block's buddy is.
+    #[inline]
+    pub(crate) fn physical(&self, unit: usize) -> usize {
+        self.skew().wrapping_add(unit)
+    }
+
+    /// The inverse of [`physical`](Self::physical).
+    #[inline]
+    pub(crate) fn unit_of_physical(&self, number: usize) -> usize {
+        number.wrapping_sub(self.skew())
+    }
+
+    #[inline]
+    fn skew(&self) -> usize {
+        let number = self.base.get() >> UNIT_SHIFT;
+        // The lower bits, where `usize` has fewer.
+        usize::try_from(number & to_wire(usize::MAX)).unwrap_or_default()
+    }
+}
