@@ -23,3 +23,4 @@ mod house;
 mod kho;
 mod model;
 mod promises;
+mod region;

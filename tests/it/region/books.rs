@@ -1,0 +1,138 @@
+//! Every byte of the books, in every value: refused by name, or lent by what it says.
+
+use kho_block::{BookFault, PhysAddr, PreservedAllocator, RegionError};
+
+use crate::region::{Memory, UNIT, fill, lend_everything};
+
+/// Units of the header and the books.
+const FIRST: usize = 2;
+
+const UNITS: usize = 24;
+
+/// What the format says of books that are sound but for one byte: a second reading of it.
+fn judge(base: u64, books: &[u8], unit: usize) -> Result<(), BookFault> {
+    let addr = |unit: usize| base + (unit * UNIT) as u64;
+    let units = |byte: u8| (1_usize << (byte & 63)).div_ceil(UNIT).max(1);
+    let (byte, log2) = (books[unit], books[unit] & 63);
+    if unit < FIRST {
+        return if byte == 0 { Ok(()) } else { Err(BookFault::Reserved) };
+    }
+    let before = (FIRST..unit).filter(|&first| books[first] & 63 != 0);
+    if let Some(first) = before.into_iter().find(|&first| first + units(books[first]) > unit) {
+        let block = PhysAddr::new(addr(first)).unwrap();
+        return if byte == 0 { Ok(()) } else { Err(BookFault::Inside { block }) };
+    }
+    let size = 1_u64 << log2;
+    match byte {
+        0 | 0x40 => Ok(()),
+        _ if log2 < 5 => Err(BookFault::NoSize),
+        _ if addr(unit) % size.max(4096) != 0 => Err(BookFault::Misaligned { size }),
+        _ if size > ((UNITS - unit) * UNIT) as u64 => Err(BookFault::TooLong { size }),
+        _ => Ok(()),
+    }
+}
+
+/// Every single byte of the books of a region with blocks of these sizes, in every value.
+fn every_byte(base: u64, sizes: &[usize]) {
+    let mut memory = Memory::new(base, UNITS);
+    let region = memory.create().unwrap();
+    for &size in sizes {
+        fill(region.alloc_preserve(size).unwrap(), size, 1);
+    }
+    let image = memory.bytes().to_vec();
+    let (mut accepted, mut refused) = (0, 0);
+    for unit in 0..UNITS {
+        for value in 0..=255 {
+            memory.bytes().copy_from_slice(&image);
+            memory.bytes()[UNIT + unit] = value;
+            let books = memory.bytes()[UNIT..UNIT + UNITS].to_vec();
+            // The first byte that is wrong, in order: the changed one may make a later one so.
+            let faults = (0..UNITS).map(|unit| (unit, judge(base, &books, unit)));
+            let first = faults.filter_map(|(unit, fault)| Some((unit, fault.err()?))).next();
+            let before = memory.bytes().to_vec();
+            match (memory.open(), first) {
+                (Ok(region), None) => {
+                    accepted += 1;
+                    let (free, left) = lend_everything(&region);
+                    assert_eq!(free + left, UNITS - FIRST, "unit {unit}, {value:#x}");
+                }
+                (Err(error), Some((wrong, fault))) => {
+                    refused += 1;
+                    let offset = (UNIT + wrong) as u64;
+                    let addr = PhysAddr::new(base + (wrong * UNIT) as u64).unwrap();
+                    let found = books[wrong];
+                    assert_eq!(error, RegionError::Book { offset, addr, found, fault });
+                    assert!(memory.bytes() == before, "a refused region was written to");
+                }
+                (result, fault) => panic!("unit {unit}, {value:#x}: {result:?}, not {fault:?}"),
+            }
+        }
+    }
+    assert!(accepted > UNITS && refused > 200 * UNITS, "{accepted} accepted, {refused} refused");
+}
+
+#[test]
+fn every_byte_of_the_books_is_refused_or_lends_what_it_says() {
+    every_byte(0x10_0000, &[]);
+    every_byte(0x10_0000, &[4096, 32, 8192, 32768]);
+    every_byte(0x10_3000, &[2048, 16384, 4096]);
+}
+
+#[test]
+fn a_full_region_is_judged_byte_by_byte() {
+    every_byte(0x10_2000, &[32; UNITS - FIRST]);
+}
+
+#[test]
+fn a_byte_behind_the_books_is_refused() {
+    let mut memory = Memory::new(0x10_0000, UNITS);
+    drop(memory.create().unwrap());
+    for unit in UNITS..UNIT {
+        for found in [1, 12, 0x40, 0xff] {
+            memory.bytes()[UNIT + unit] = found;
+            let (offset, fault) = ((UNIT + unit) as u64, BookFault::Beyond);
+            let addr = PhysAddr::new(0x10_0000 + (unit * UNIT) as u64).unwrap();
+            let expected = RegionError::Book { offset, addr, found, fault };
+            assert_eq!(memory.open().unwrap_err(), expected);
+        }
+        memory.bytes()[UNIT + unit] = 0;
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_byte_is_said() {
+    let mut memory = Memory::new(0x10_0000, UNITS);
+    memory.create().unwrap().alloc_preserve(16384).unwrap();
+    let byte = memory.bytes()[UNIT..].iter().position(|&byte| byte == 0xce).unwrap();
+    let mut said = |unit: usize, value: u8| {
+        let old = core::mem::replace(&mut memory.bytes()[UNIT + unit], value);
+        let error = memory.open().unwrap_err();
+        memory.bytes()[UNIT + unit] = old;
+        assert_eq!(error.errno(), 22);
+        error.to_string()
+    };
+    assert_eq!(byte, 4);
+    assert_eq!(said(24, 12), "offset 4120: byte 0xc for 0x118000 is beyond the region, and not 0");
+    assert!(said(4095, 1).starts_with("offset 8191: "));
+    assert_eq!(
+        said(1, 12),
+        "offset 4097: byte 0xc for 0x101000 is in the header or the books, and not 0"
+    );
+    assert_eq!(
+        said(6, 12),
+        "offset 4102: byte 0xc for 0x106000 is inside the block at 0x104000, and not 0"
+    );
+    assert_eq!(
+        said(9, 0x81),
+        "offset 4105: byte 0x81 for 0x109000 is neither 0 nor that of a block"
+    );
+    assert_eq!(
+        said(9, 13),
+        "offset 4105: byte 0xd for 0x109000 is out of place for a block of 8192 bytes"
+    );
+    assert_eq!(
+        said(16, 16),
+        "offset 4112: byte 0x10 for 0x110000 is that of a block of 65536 bytes, which ends beyond \
+         the region"
+    );
+}
