@@ -4,8 +4,8 @@
 //! The old kernel is a child process, which works on a chain in shared memory; the test single-steps
 //! it with ptrace, so this needs Linux, and a container that allows ptrace. At every stop the chain
 //! must be sound, and its entries the first so many of what was pushed, each of them whole. How many
-//! they are, from the first stop to the last, is the list that each test gives. `table.rs` does the
-//! same to the allocator of the kernels in `tests/kexec`.
+//! they are, from the first stop to the last, is the list that each test gives. `region.rs` does the
+//! same to a `Region`, and `table.rs` to the allocator of the kernels in `tests/kexec`.
 //!
 //! ```text
 //! cargo test --test interrupt -- --nocapture
@@ -32,6 +32,8 @@ mod memory;
 )]
 #[path = "kexec/src/pages.rs"]
 mod pages;
+#[path = "interrupt/region.rs"]
+mod region;
 #[path = "interrupt/stepper.rs"]
 mod stepper;
 #[path = "interrupt/table.rs"]

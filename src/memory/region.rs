@@ -172,7 +172,8 @@ impl Region {
         if header::is_taken(&ground) {
             return Err(RegionError::Exists);
         }
-        Ok(Self::form(ground))
+        // SAFETY: by duty 3.
+        Ok(unsafe { Self::form(ground) })
     }
 
     /// Makes a region of any memory, also if there is one already. All that was in that is lost.
@@ -186,15 +187,21 @@ impl Region {
     /// Those of [`create`](Self::create).
     pub unsafe fn create_over(base: PhysAddr, memory: NonNull<[u8]>) -> Result<Self, RegionError> {
         // SAFETY: 1. duty 1. 2. duty 3.
-        Ok(Self::form(unsafe { Ground::new(base, memory) }?))
+        let ground = unsafe { Ground::new(base, memory) }?;
+        // SAFETY: by duty 3.
+        Ok(unsafe { Self::form(ground) })
     }
 
-    fn form(ground: Ground) -> Self {
-        let books = Books { ground };
-        header::begin(&ground);
-        books.clear();
+    /// Makes a region.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else uses the memory, or what was lent of its ground.
+    unsafe fn form(ground: Ground) -> Self {
+        // SAFETY: the caller's duty.
+        unsafe { header::begin(&ground) };
         let root = header::finish(&ground);
-        Self::take_charge(books, root)
+        Self::take_charge(Books { ground }, root)
     }
 
     /// Takes over the region that the previous kernel left, whenever that ended: every block that it

@@ -3,6 +3,7 @@
 //! Unsafe is open here to be a kernel: to vouch for memory, and to give blocks back.
 
 #![expect(unsafe_code, reason = "vouches for memory, and calls the allocator as a set does")]
+#![expect(clippy::as_conversions, reason = "the numbers of a test are small")]
 
 mod books;
 mod header;
@@ -11,9 +12,10 @@ mod model;
 mod sizes;
 mod threads;
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::slice;
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{alloc, dealloc};
 
 use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock, Region, RegionError};
 
@@ -57,16 +59,25 @@ impl Memory {
         unsafe { slice::from_raw_parts_mut(self.at.as_ptr(), self.units * UNIT) }
     }
 
+    /// # Errors
+    ///
+    /// If there is a region.
     fn create(&self) -> Result<Region, RegionError> {
         // SAFETY: 1. Tests drop the memory last. 2. So it is called. 3. Tests use one region at a time.
         unsafe { Region::create(self.base(), self.mapping()) }
     }
 
+    /// # Errors
+    ///
+    /// Never.
     fn create_over(&self) -> Result<Region, RegionError> {
         // SAFETY: as above.
         unsafe { Region::create_over(self.base(), self.mapping()) }
     }
 
+    /// # Errors
+    ///
+    /// What is wrong.
     fn open(&self) -> Result<Region, RegionError> {
         // SAFETY: as above.
         unsafe { Region::open(self.base(), self.mapping()) }
@@ -126,8 +137,8 @@ fn lend_everything(region: &Region) -> (usize, usize) {
         assert!(addr.is_aligned_to(size as u64), "{addr} is no place for {size} bytes");
         assert_eq!(ptr.addr().get() % size.min(UNIT), 0);
         let first = usize::try_from(addr.get() - base).unwrap() / UNIT;
-        for unit in first..first + size.div_ceil(UNIT) {
-            assert!(!core::mem::replace(&mut lent[unit], true), "unit {unit} is lent twice");
+        for (unit, lent) in lent.iter_mut().enumerate().skip(first).take(size.div_ceil(UNIT)) {
+            assert!(!core::mem::replace(lent, true), "unit {unit} is lent twice");
         }
         size.div_ceil(UNIT)
     };

@@ -65,7 +65,7 @@ impl Books {
 
     /// The first block from `unit` on, which is not inside a block.
     pub(crate) fn next_block(&self, unit: usize) -> Option<Booked> {
-        let bytes = self.ground.books().get(unit..self.ground.units())?;
+        let bytes = self.ground.books().get(unit..)?;
         let bytes = bytes.iter().map(|byte| BookByte(byte.load(Relaxed)));
         let (skipped, byte) = bytes.enumerate().find(|(_, byte)| byte.is_block())?;
         Some(Booked { unit: unit.checked_add(skipped)?, byte })
@@ -83,48 +83,74 @@ impl Books {
     ///
     /// The first byte that is wrong.
     pub(crate) fn check(&self) -> Result<(), RegionError> {
-        let (first, units) = (self.ground.first(), self.ground.units());
+        let first = self.ground.first();
         // The block that was found last, and the unit behind it.
         let (mut block, mut end) = (0, first);
-        for unit in 0..self.ground.books().len() {
-            let byte = self.get(unit);
-            let wrong = |fault| RegionError::Book {
-                offset: RegionHeader::BOOKS.saturating_add(to_wire(unit)),
-                addr: self.ground.addr(unit),
-                found: byte.0,
-                fault,
-            };
-            if unit >= units {
+        for (unit, byte) in self.ground.books().iter().enumerate() {
+            let byte = BookByte(byte.load(Relaxed));
+            if unit < end {
                 if byte != BookByte::FREE {
-                    return Err(wrong(BookFault::Beyond));
-                }
-            } else if unit < end {
-                if byte != BookByte::FREE {
-                    return Err(wrong(if unit < first {
-                        BookFault::Reserved
-                    } else {
-                        BookFault::Inside { block: self.ground.addr(block) }
-                    }));
+                    return Err(self.wrong(
+                        unit,
+                        byte.0,
+                        if unit < first {
+                            BookFault::Reserved
+                        } else {
+                            BookFault::Inside { block: self.ground.addr(block) }
+                        },
+                    ));
                 }
             } else if byte.is_block() {
-                let size = 1_u64.checked_shl(byte.log2().into()).unwrap_or(u64::MAX);
-                if size < to_wire(MIN_BLOCK_SIZE) {
-                    return Err(wrong(BookFault::NoSize));
-                }
-                let whole = size.max(to_wire(UNIT_SIZE));
-                if !self.ground.addr(unit).is_aligned_to(whole) {
-                    return Err(wrong(BookFault::Misaligned { size }));
-                }
-                let left = to_wire(units.saturating_sub(unit));
-                if whole >> UNIT_SHIFT > left {
-                    return Err(wrong(BookFault::TooLong { size }));
-                }
+                self.check_block(unit, byte).map_err(|fault| self.wrong(unit, byte.0, fault))?;
                 (block, end) = (unit, Booked { unit, byte }.end());
             } else if byte != BookByte::FREE && byte != BookByte::BUSY {
-                return Err(wrong(BookFault::NoSize));
+                return Err(self.wrong(unit, byte.0, BookFault::NoSize));
             }
         }
-        Ok(())
+        self.check_tail()
+    }
+
+    /// Checks what is behind the books.
+    ///
+    /// # Errors
+    ///
+    /// The first byte that is not zero.
+    fn check_tail(&self) -> Result<(), RegionError> {
+        let tail = self.ground.tail();
+        // Large pieces are compared much faster than bytes.
+        let is_zero = |piece: &[u8]| [0; 256].starts_with(piece);
+        if tail.chunks(256).all(is_zero) {
+            return Ok(());
+        }
+        let behind = tail.iter().position(|&byte| byte != 0).unwrap_or_default();
+        let byte = tail.get(behind).copied().unwrap_or_default();
+        Err(self.wrong(self.ground.units().saturating_add(behind), byte, BookFault::Beyond))
+    }
+
+    /// Checks whether a block can start with `unit`.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    fn check_block(&self, unit: usize, byte: BookByte) -> Result<(), BookFault> {
+        let size = 1_u64.checked_shl(byte.log2().into()).unwrap_or(u64::MAX);
+        let whole = size.max(to_wire(UNIT_SIZE));
+        let left = to_wire(self.ground.units().saturating_sub(unit));
+        if size < to_wire(MIN_BLOCK_SIZE) {
+            Err(BookFault::NoSize)
+        } else if !self.ground.addr(unit).is_aligned_to(whole) {
+            Err(BookFault::Misaligned { size })
+        } else if whole >> UNIT_SHIFT > left {
+            Err(BookFault::TooLong { size })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The error that a byte of the books is.
+    fn wrong(&self, unit: usize, found: u8, fault: BookFault) -> RegionError {
+        let offset = RegionHeader::BOOKS.saturating_add(to_wire(unit));
+        RegionError::Book { offset, addr: self.ground.addr(unit), found, fault }
     }
 
     /// Forgets what the previous kernel had to do with the blocks that it had; the books are sound.
@@ -146,10 +172,5 @@ impl Books {
                 unit = block.end();
             }
         }
-    }
-
-    /// Says of all units that no block starts there.
-    pub(crate) fn clear(&self) {
-        self.ground.books().iter().for_each(|byte| byte.store(0, Relaxed));
     }
 }

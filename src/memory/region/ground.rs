@@ -6,7 +6,8 @@
 
 use core::ptr::NonNull;
 use core::slice;
-use core::sync::atomic::{AtomicU8, AtomicU32};
+use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::{AtomicU8, AtomicU32, compiler_fence};
 
 use static_assertions::const_assert;
 
@@ -28,7 +29,7 @@ const_assert!(align_of::<AtomicU32>() <= UNIT_SIZE && UNIT_SIZE.is_power_of_two(
 ///
 /// 1. At `memory`, a multiple of [`UNIT_SIZE`], `units` units are mapped and initialised, to be read
 ///    and written through that pointer from any thread, for as long as this value or a copy is used.
-/// 2. The header's unit and the books are reached by the slices that are lent here alone.
+/// 2. The units before `first` are reached by what is lent here alone, and by `wipe`.
 /// 3. `base` is a multiple of [`UNIT_SIZE`], and so many units from there end within the address
 ///    space, of physical memory as of pointers.
 /// 4. `first`, the number of the first unit that is neither the header's nor the books', is below
@@ -107,15 +108,42 @@ impl Ground {
         unsafe { slice::from_raw_parts(self.memory.as_ptr().cast_const().cast(), WORDS) }
     }
 
-    /// The books, in whole units: a byte for each unit of the region, and others behind.
+    /// The books: a byte for each unit.
     #[inline]
     pub(crate) const fn books(&self) -> &[AtomicU8] {
         // SAFETY: by invariant 4 there is a unit behind the header's.
         let books = unsafe { self.memory.add(UNIT_SIZE) };
-        let bytes = self.first.saturating_sub(1).saturating_mul(UNIT_SIZE);
-        // SAFETY: so many mapped bytes, up to unit `first` (invariants 1 and 4); any bytes are
-        // atomics, and through these alone they are reached (2).
-        unsafe { slice::from_raw_parts(books.as_ptr().cast_const().cast(), bytes) }
+        // SAFETY: so many mapped bytes, which end before unit `first` (invariants 1 and 4); any bytes
+        // are atomics, and through these alone they are reached (2).
+        unsafe { slice::from_raw_parts(books.as_ptr().cast_const().cast(), self.units) }
+    }
+
+    /// What is behind the books, up to the end of their last unit.
+    pub(crate) const fn tail(&self) -> &[u8] {
+        let offset = self.units.saturating_add(UNIT_SIZE);
+        let bytes = self.first.saturating_mul(UNIT_SIZE).saturating_sub(offset);
+        // SAFETY: by invariant 4 the books end before unit `first`, or where that starts.
+        let tail = unsafe { self.memory.add(offset) };
+        // SAFETY: so many mapped bytes, up to unit `first` (invariants 1 and 4). Only `wipe` writes
+        // them, while there is no such slice.
+        unsafe { slice::from_raw_parts(tail.as_ptr().cast_const(), bytes) }
+    }
+
+    /// Zeroes all that is never a block, but for the first `words` of the header.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reads it or writes it meanwhile, and no slice of it is lent.
+    pub(crate) unsafe fn wipe(&self, words: usize) {
+        let kept = words.saturating_mul(size_of::<u32>()).min(UNIT_SIZE);
+        let bytes = self.first.saturating_mul(UNIT_SIZE).saturating_sub(kept);
+        // SAFETY: it lies within the header's unit, or at its end.
+        let rest = unsafe { self.memory.add(kept) };
+        compiler_fence(SeqCst);
+        // SAFETY: so many mapped bytes, up to unit `first` (invariants 1 and 4), which nobody else
+        // uses by the caller's duty.
+        unsafe { rest.write_bytes(0, bytes) };
+        compiler_fence(SeqCst);
     }
 
     /// Where this kernel reaches a unit; `None` if there is no such unit.

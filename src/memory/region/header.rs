@@ -1,6 +1,8 @@
 //! The header's unit: how a region is recognised, and its two roots.
+//!
+//! Unsafe is open here to pass on whose duty it is that nobody else writes there.
 
-#![forbid(unsafe_code)]
+#![expect(unsafe_code, reason = "passes on a duty")]
 
 use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicU32, compiler_fence};
@@ -55,13 +57,12 @@ pub(crate) fn is_taken(ground: &Ground) -> bool {
 /// What is wrong with it.
 pub(crate) fn check(ground: &Ground) -> Result<(), RegionError> {
     let header = read(ground);
-    let is_zero = || ground.header().iter().all(|word| word.load(Relaxed) == 0);
-    if header.state == RegionHeader::FORMING || is_zero() {
-        return Err(RegionError::Blank);
-    }
     let found = zerocopy::transmute!([header.magic, header.state]);
     if found != magic() {
-        return Err(RegionError::Magic { found, expected: magic() });
+        let is_zero = || ground.header().iter().all(|word| word.load(Relaxed) == 0);
+        let is_blank = header.state == RegionHeader::FORMING || is_zero();
+        let error = RegionError::Magic { found, expected: magic() };
+        return Err(if is_blank { RegionError::Blank } else { error });
     }
     let expected = RegionHeader::new(ground.base().get(), to_wire(ground.bytes()));
     let (found, expected) = (&header, &expected);
@@ -92,11 +93,16 @@ pub(crate) fn check(ground: &Ground) -> Result<(), RegionError> {
     Ok(())
 }
 
-/// Takes a region away, if there was one: from here on the memory is blank.
-pub(crate) fn begin(ground: &Ground) {
-    let [_, state, rest @ ..] = ground.header() else { return };
+/// Takes a region away, if there was one: from here on the memory is blank. Books are empty.
+///
+/// # Safety
+///
+/// Nobody else uses the region, or what was lent of its ground.
+pub(crate) unsafe fn begin(ground: &Ground) {
+    let [_, state, ..] = ground.header() else { return };
     store(state, u32::from_ne_bytes(RegionHeader::FORMING));
-    rest.iter().for_each(|word| store(word, 0));
+    // SAFETY: the caller's duty, and `state` is used no more.
+    unsafe { ground.wipe(2) };
 }
 
 /// Writes the header of a region whose books are written, its state last; and no root.

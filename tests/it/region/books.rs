@@ -9,7 +9,11 @@ const FIRST: usize = 2;
 
 const UNITS: usize = 24;
 
-/// What the format says of books that are sound but for one byte: a second reading of it.
+/// What the format says of a byte of the books: a second reading of it.
+///
+/// # Errors
+///
+/// What is wrong with the byte.
 fn judge(base: u64, books: &[u8], unit: usize) -> Result<(), BookFault> {
     let addr = |unit: usize| base + (unit * UNIT) as u64;
     let units = |byte: u8| (1_usize << (byte & 63)).div_ceil(UNIT).max(1);
@@ -86,7 +90,7 @@ fn a_full_region_is_judged_byte_by_byte() {
 #[test]
 fn a_byte_behind_the_books_is_refused() {
     let mut memory = Memory::new(0x10_0000, UNITS);
-    drop(memory.create().unwrap());
+    memory.create().unwrap();
     for unit in UNITS..UNIT {
         for found in [1, 12, 0x40, 0xff] {
             memory.bytes()[UNIT + unit] = found;

@@ -116,7 +116,7 @@ fn memory_that_is_zero_or_half_created_is_blank() {
     }
     memory.bytes()[UNIT..].fill(0xff);
     assert_eq!(memory.open().unwrap_err(), RegionError::Blank);
-    drop(memory.create().unwrap());
+    memory.create().unwrap();
     memory.bytes()[4..8].copy_from_slice(b"form");
     assert_eq!(memory.open().unwrap_err(), RegionError::Blank);
     assert_eq!(lend_everything(&memory.create().unwrap()), (UNITS - 2, 0));

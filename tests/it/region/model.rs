@@ -221,7 +221,7 @@ impl World {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 400 },
+        cases: if cfg!(miri) { 4 } else { 150 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

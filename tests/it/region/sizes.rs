@@ -107,7 +107,7 @@ fn large_regions_have_as_many_units_of_books_as_it_takes() {
     for (units, books) in [(4096, 1), (4097, 2), (8192, 2), (8193, 3)] {
         let memory = Memory::new(0x1000, units);
         assert_eq!(lend_everything(&memory.create().unwrap()), (units - 1 - books, 0));
-        assert_eq!(memory.open().unwrap().sweep() > 0, true);
+        assert!(memory.open().unwrap().sweep() > 0);
         assert_eq!(lend_everything(&memory.open().unwrap()), (units - 1 - books, 0));
     }
 }

@@ -79,12 +79,12 @@ fn a_block_is_claimed_by_one_thread_of_four() {
                 let Some(ptr) = region.restore(block.addr, 64) else { continue };
                 let counter: NonNull<u64> = ptr.cast();
                 // SAFETY: the block is claimed, and so this thread's alone.
-                unsafe { counter.write(counter.read() + 1) };
+                let count = unsafe { counter.read() };
+                // SAFETY: as above.
+                unsafe { counter.write(count + 1) };
                 claims += 1;
-                // SAFETY: claimed above, with this size, and carried here.
-                unsafe {
-                    region.preserve(ptr, 64).unwrap();
-                }
+                // SAFETY: claimed above, with this size.
+                unsafe { region.preserve(ptr, 64) }.unwrap();
                 // SAFETY: carried above.
                 unsafe { region.unpreserve(ptr, 64) };
                 unrestore(&region, ptr, 64);
