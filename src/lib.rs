@@ -170,6 +170,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! Where there is no KHO, there is [`Region`]: a range of memory that every kernel reserves, with books
+//! of its own inside. Nothing is left to implement then.
+//!
 //! The repository has one for bare metal to copy, `tests/kexec/src/pages.rs`, in two kernels that
 //! hand over to each other in a virtual machine.
 //!
