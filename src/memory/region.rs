@@ -157,8 +157,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// [`Exists`](RegionError::Exists) if the memory carries the magic of a region, be it one of another
-    /// place, length or version, or damaged; or the memory does not suit. No byte has changed then.
+    /// [`Exists`](RegionError::Exists) if the memory carries the magic of a region, or half of it, be it
+    /// one of another place, length or version, or damaged; or the memory does not suit. No byte has
+    /// changed then.
     ///
     /// # Safety
     ///
@@ -207,8 +208,7 @@ impl Region {
     /// Takes over the region that the previous kernel left, whenever that ended: every block that it
     /// had and did not free can be claimed.
     ///
-    /// No byte is believed before it is checked, and none is written before all are. The books of
-    /// `n` units are read twice.
+    /// No byte is believed before it is checked, and none is written before all are.
     ///
     /// # Errors
     ///

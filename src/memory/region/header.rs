@@ -44,10 +44,12 @@ fn read(ground: &Ground) -> RegionHeader {
     zerocopy::transmute!(load::<12>(ground, 0))
 }
 
-/// Whether there is a region, of whatever version, place and length.
+/// Whether there is a region, of whatever version, place and length, or what was one: half of its magic
+/// is enough, unless somebody has begun to create another.
 pub(crate) fn is_taken(ground: &Ground) -> bool {
     let RegionHeader { magic, state, .. } = read(ground);
-    magic == RegionHeader::MAGIC && state == RegionHeader::READY
+    let is_half_there = magic == RegionHeader::MAGIC || state == RegionHeader::READY;
+    is_half_there && state != RegionHeader::FORMING
 }
 
 /// Checks the header, and writes nothing.

@@ -9,11 +9,11 @@ use std::thread;
 use kho_block::mock::Mock;
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{
-    AllocError, BlockAddrs, BlockHeader, BlockSet, Blocks, BlocksMut, CapacityError, ChainLayout,
-    Cursor, Descriptor, DescriptorError, FullError, GrowError, Incoming, IncomingSet, Iter,
-    IterMut, Outgoing, PhysAddr, PreservedAllocator, PreservedBlock, PushError, RestoreChecks,
-    RestoreError, RestoreFromError, Sealed, SharedBlockSet, SharedReadGuard, SharedWriteGuard,
-    Writer,
+    AllocError, BlockAddrs, BlockHeader, BlockSet, Blocks, BlocksMut, BookFault, CapacityError,
+    ChainLayout, Cursor, Descriptor, DescriptorError, FullError, GrowError, Incoming, IncomingSet,
+    Iter, IterMut, Outgoing, PhysAddr, PreservedAllocator, PreservedBlock, PreservedRanges,
+    PushError, Region, RegionError, RestoreChecks, RestoreError, RestoreFromError, Sealed,
+    SharedBlockSet, SharedReadGuard, SharedWriteGuard, Unclaimed, UnclaimedBlock, Writer,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
@@ -94,6 +94,7 @@ fn every_public_type_crosses_threads() {
         AllocError,
         BlockAddrs<'_>,
         BlockHeader,
+        BookFault,
         ChainLayout,
         FullError<u64>,
         Sealed<BlockSet<u64, Mock>>,
@@ -103,10 +104,15 @@ fn every_public_type_crosses_threads() {
         GrowError,
         Mock,
         PhysAddr,
+        PreservedRanges<'_>,
         PushError<u64>,
+        Region,
+        RegionError,
         RestoreChecks,
         RestoreError,
         RestoreFromError,
+        Unclaimed<'_>,
+        UnclaimedBlock,
     );
 }
 

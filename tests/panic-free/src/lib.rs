@@ -45,6 +45,8 @@ macro_rules! operations {
     };
 }
 
+mod region;
+
 type Set<T, O, const SIZE: usize> = BlockSet<T, Kernel, O, SIZE>;
 
 operations! {
@@ -438,6 +440,7 @@ tables! {
     operations_on_wide: Operations::<[u128; 4], 8192>::ALL;
     operations_on_shared: shared::Operations::<Odd, 4096>::ALL;
     operations_on_plain: plain::Operations::<Odd, 4096>::ALL;
+    operations_on_region: region::Operations::<Odd, 4096>::ALL;
     printing_of_odd: printing::Operations::<Odd, 4096>::ALL;
 }
 
