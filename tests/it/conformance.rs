@@ -85,6 +85,7 @@ fn each_broken_duty_is_named() {
         (How::Dirty, Duty::Zeroed),
         (How::ReusesDirty, Duty::Zeroed),
         (How::LendsTwice, Duty::Once),
+        (How::LendsReturnedTwice, Duty::Once),
         (How::LendsOwn, Duty::Once),
         (How::LendsLarger, Duty::Once),
         (How::LendsSmaller, Duty::Once),
@@ -92,10 +93,16 @@ fn each_broken_duty_is_named() {
         (How::LendsFreed(RestoreFree), Duty::Once),
         (How::Keeps(UnpreserveFree), Duty::Once),
         (How::LendsCarried, Duty::Once),
+        (How::LendsFreedCarried, Duty::Once),
+        (How::KeepsCarried, Duty::Once),
+        (How::LendsBeside, Duty::Total),
         (How::LendsInside, Duty::Total),
         (How::LendsAbove, Duty::Total),
+        (How::LendsBelow, Duty::Total),
         (How::LendsAnywhere, Duty::Total),
         (How::PanicsAnywhere, Duty::Total),
+        (How::PanicsBefore, Duty::Total),
+        (How::PanicsAfter, Duty::Total),
         (How::Loses, Duty::FoundAgain),
         (How::Damages, Duty::FoundAgain),
         (How::Panics(AllocPreserve), Duty::Calm),
@@ -116,8 +123,12 @@ fn each_broken_duty_is_named() {
         (How::Changes(Unpreserve), Duty::Unpreserve),
         (How::Unclaims(Unpreserve), Duty::Unpreserve),
     ] {
-        for keeps in [false, true] {
-            let broken = checked(how, keeps, 3).unwrap_err();
+        let refuses = [How::RefusesAndUnclaims, How::RefusesAndCarries].contains(&how);
+        for (keeps, carries) in [(false, 3), (true, 3), (false, usize::MAX), (true, usize::MAX)] {
+            if refuses && carries == usize::MAX {
+                continue;
+            }
+            let broken = checked(how, keeps, carries).unwrap_err();
             assert_eq!(broken.duty, duty, "{how:?}: {broken}");
         }
     }
@@ -134,6 +145,13 @@ fn what_is_not_freed_shows_where_claims_are_kept_and_what_is_not_preserved_where
         let broken = checked(how, keeps, usize::MAX).unwrap_err();
         assert_eq!(broken.duty, duty, "{how:?}: {broken}");
     }
+}
+
+#[test]
+fn the_smallest_block_is_not_lent_as_the_half_of_another() {
+    let check = Conformance::new().sizes(&[64]);
+    let kexec = |previous| Faulty::kexec(previous, How::LendsSmaller, false, 0);
+    assert_eq!(check.check(kexec).unwrap_err().duty, Duty::Once);
 }
 
 #[test]

@@ -24,6 +24,10 @@ struct Known {
     size: usize,
     /// The last call of this kernel's about it.
     call: Option<Call>,
+    /// Whether it was given back since the allocator knows it.
+    returned: bool,
+    /// Whether it was carried.
+    carried: bool,
 }
 
 #[repr(align(64))]
@@ -70,6 +74,7 @@ impl Faulty {
         this.mem.refuse_preserve_after(carries);
         for known in this.known.get_mut() {
             known.call = None;
+            known.carried = false;
             if how == How::Damages && this.mem.unclaimed() > 0 {
                 // SAFETY: a mock keeps the block, which no one has now.
                 unsafe { flip(known.ptr, known.size - 1) };
@@ -89,7 +94,11 @@ impl Faulty {
 
     fn note(&self, ptr: NonNull<u8>, call: Call) {
         let mut known = self.known.borrow_mut();
-        known.iter_mut().filter(|known| known.ptr == ptr).for_each(|known| known.call = Some(call));
+        for known in known.iter_mut().filter(|known| known.ptr == ptr) {
+            known.call = Some(call);
+            known.returned |= call == Call::Unrestore;
+            known.carried |= call == Call::Preserve;
+        }
     }
 
     fn is_at_home(&self) -> bool {
@@ -113,8 +122,13 @@ impl Faulty {
             // SAFETY: it is claimed, or the mock does nothing.
             unsafe { self.mem.unrestore(ptr, size) };
         }
+        let carried = self.by_ptr(ptr).is_some_and(|known| known.carried);
         self.note(ptr, call);
-        let ignores = [How::Ignores(call), How::Keeps(call)].contains(&self.how);
+        let ignores = match self.how {
+            How::Ignores(ignored) | How::Keeps(ignored) => call == ignored,
+            How::KeepsCarried => call == Call::UnpreserveFree && carried,
+            _ => false,
+        };
         !ignores && (self.how != How::IsAtHome(call) || at_home)
     }
 
@@ -200,7 +214,14 @@ unsafe impl PreservedAllocator for Faulty {
         let mut block = self.mem.alloc_preserve(size)?;
         let PreservedBlock { ptr, addr } = block;
         let call = Some(Call::AllocPreserve);
-        self.known.borrow_mut().push(Known { ptr, addr, size, call });
+        self.known.borrow_mut().push(Known {
+            ptr,
+            addr,
+            size,
+            call,
+            returned: false,
+            carried: false,
+        });
         match (self.how, last) {
             (How::Inline, _) if size <= 64 => {
                 block.ptr = NonNull::new(self.within.0.get()).unwrap().cast();
@@ -229,8 +250,16 @@ unsafe impl PreservedAllocator for Faulty {
 
     fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
         let at = self.find(|known| known.addr == addr);
-        assert!(self.how != How::PanicsAnywhere || at.is_some(), "as planned");
-        assert!(self.how != How::Panics(Call::Restore) || at.is_none(), "as planned");
+        let freed = |known: &Known| known.call == Some(Call::UnpreserveFree);
+        let all_freed = self.known.borrow().iter().all(freed);
+        let panics = match self.how {
+            How::PanicsAnywhere => at.is_none(),
+            How::PanicsBefore => self.known.borrow().is_empty(),
+            How::PanicsAfter => all_freed && !self.known.borrow().is_empty() && at.is_none(),
+            How::Panics(Call::Restore) => at.is_some(),
+            _ => false,
+        };
+        assert!(!panics, "as planned");
         let at_home = self.is_at_home();
         self.scribble(Call::Restore, at.map(|known| known.ptr));
         if self.how == How::Loses {
@@ -240,19 +269,28 @@ unsafe impl PreservedAllocator for Faulty {
             let end = known.addr.get() + u64::try_from(known.size).unwrap();
             known.addr < addr && addr.get() < end
         };
-        let above = |known: &Known| {
-            known.size == size && known.addr.get() + u64::try_from(size).unwrap() == addr.get()
-        };
-        let call = at.and_then(|known| known.call);
+        let end = |addr: PhysAddr, size: usize| addr.checked_add(u64::try_from(size).unwrap());
+        let above = |known: &Known| end(known.addr, known.size) == Some(addr);
+        let below = |known: &Known| end(addr, size) == Some(known.addr);
+        let aligned = addr.is_aligned_to(16);
+        let exact = at.filter(|known| known.size == size);
+        let call = exact.and_then(|known| known.call);
+        let returned = exact.is_some_and(|known| known.returned);
         let lent = match self.how {
-            How::LendsTwice => call == Some(Call::Restore),
+            How::LendsTwice => call == Some(Call::Restore) && !returned,
+            How::LendsReturnedTwice => call == Some(Call::Restore) && returned,
             How::LendsOwn => call == Some(Call::AllocPreserve),
             How::LendsLarger => at.is_some_and(|known| size == known.size * 2),
             How::LendsSmaller => at.is_some_and(|known| size == known.size / 2),
             How::LendsFreed(freed) => call == Some(freed),
             How::LendsCarried => call == Some(Call::Preserve),
-            How::LendsInside => at.is_none() && self.find(inside).is_some(),
+            How::LendsFreedCarried => {
+                call == Some(Call::UnpreserveFree) && exact.is_some_and(|known| known.carried)
+            }
+            How::LendsBeside => !aligned && self.find(inside).is_some(),
+            How::LendsInside => aligned && at.is_none() && self.find(inside).is_some(),
             How::LendsAbove => at.is_none() && self.find(above).is_some(),
+            How::LendsBelow => at.is_none() && self.find(below).is_some(),
             How::LendsAnywhere => addr.get() > u64::MAX / 2,
             How::IsAtHome(Call::Restore) => call == Some(Call::Restore) && !at_home,
             _ => false,

@@ -262,11 +262,10 @@ impl<A: CarryAllocator> Kernel<'_, A> {
     ///
     /// # Errors
     ///
-    /// If that unwinds, or changes the block.
+    /// If that unwinds.
     pub(super) fn unpreserve(&self, lent: Lent) -> Result<(), Broken> {
         // SAFETY: it is carried, as the caller says, and in the books (invariant 1).
-        calm("unpreserve", || unsafe { self.alloc.unpreserve(lent.ptr, lent.left.size) })?;
-        lent.verify(Duty::Unpreserve)
+        calm("unpreserve", || unsafe { self.alloc.unpreserve(lent.ptr, lent.left.size) })
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum How {
     /// What was freed is lent again, as it is.
     ReusesDirty,
     LendsTwice,
+    /// A claim that was given back is lent twice the next time.
+    LendsReturnedTwice,
     LendsOwn,
     LendsLarger,
     LendsSmaller,
@@ -33,10 +35,17 @@ pub(crate) enum How {
     Keeps(Call),
     /// What this call freed can still be claimed.
     LendsFreed(Call),
+    /// Addresses are rounded.
+    LendsBeside,
     LendsInside,
     LendsAbove,
+    LendsBelow,
     LendsAnywhere,
     PanicsAnywhere,
+    /// A claim panics before anything was lent.
+    PanicsBefore,
+    /// A claim of what is not there panics when all is freed.
+    PanicsAfter,
     Loses,
     Damages,
     Panics(Call),
@@ -49,6 +58,10 @@ pub(crate) enum How {
     /// A call gives the claim back.
     Unclaims(Call),
     LendsCarried,
+    /// What was carried and then freed can still be claimed.
+    LendsFreedCarried,
+    /// What was carried is not freed.
+    KeepsCarried,
     /// What is not to be preserved is not claimed any more.
     RefusesAndUnclaims,
     /// What is not to be preserved is preserved.
