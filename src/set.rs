@@ -14,6 +14,7 @@ pub(crate) mod iter;
 pub(crate) mod link;
 pub(crate) mod origin;
 pub(crate) mod outgoing;
+pub(crate) mod read;
 pub(crate) mod remove;
 pub(crate) mod sealed;
 #[cfg(all(feature = "spin", target_has_atomic = "ptr"))]
