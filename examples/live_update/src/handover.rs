@@ -5,11 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use kho_block::zerocopy::transmute;
-use kho_block::{IncomingSet, OutgoingSet, PhysAddr, RestoreChecks, Sealed};
+use kho_block::{Descriptor, IncomingSet, Link, OutgoingSet, PhysAddr, Region, Sealed};
 
 use crate::Result;
-use crate::memory::Memory;
-use crate::records::{File, Root, RootWords, SESSIONS, Session, TCP_STREAM, padded};
+use crate::records::{File, GENERATION, Generation, SESSIONS, Session, TABLES, TCP_STREAM, padded};
 use crate::wire::SessionName;
 
 #[cfg(test)]
@@ -71,12 +70,14 @@ impl Service {
 /// What is saved, and the next generation's if there will be one.
 #[must_use = "if there is no next generation, the save is to be called off"]
 pub(crate) struct Saved<'a> {
-    memory: &'a Memory,
-    sessions: Sealed<OutgoingSet<Session, &'a Memory>>,
-    files: Vec<Sealed<OutgoingSet<File, &'a Memory>>>,
+    region: &'a Region,
+    tables: Sealed<OutgoingSet<Descriptor, &'a Region>>,
+    generation: Sealed<OutgoingSet<Generation, &'a Region>>,
+    sessions: Sealed<OutgoingSet<Session, &'a Region>>,
+    files: Vec<Sealed<OutgoingSet<File, &'a Region>>>,
 }
 
-/// Saves `service` in `memory`, for the next generation.
+/// Saves `service` in `region`, for the next generation.
 ///
 /// The service still owns everything, and nothing is sealed before all of it is saved: an error on
 /// the way frees every block.
@@ -84,43 +85,62 @@ pub(crate) struct Saved<'a> {
 /// # Errors
 ///
 /// If there is no memory.
-pub(crate) fn save<'a>(memory: &'a Memory, service: &Service) -> Result<Saved<'a>> {
+pub(crate) fn save<'a>(region: &'a Region, service: &Service) -> Result<Saved<'a>> {
     let begun = Instant::now();
     let by_session = service.sessions();
-    let mut sessions = OutgoingSet::<Session, _>::new(memory);
+    let mut sessions = OutgoingSet::<Session, _>::new(region);
     sessions.grow(by_session.len())?;
     let mut chains = Vec::new();
     for (name, numbers) in by_session {
-        let mut files = OutgoingSet::<File, _>::new(memory);
+        let mut files = OutgoingSet::<File, _>::new(region);
         files.grow(numbers.len())?;
         for number in numbers {
             let token = service.connections.get(&number).map_or(0, |saved| saved.counter);
             files.push(File { compatible: padded(TCP_STREAM), data: number, token })?;
         }
-        let count = u64::try_from(files.len())?;
-        let files_head = PhysAddr::to_wire(files.head());
-        sessions.push(Session { name: padded(&name), files: files_head, count })?;
+        sessions.push(Session { name: padded(&name), files: Link::EMPTY })?;
         chains.push(files);
     }
+    let mut generation = OutgoingSet::<Generation, _>::new(region);
     let listener = service.listener_number()?;
+    generation.push(Generation { number: service.generation, listener, save: 0 })?;
+    let mut tables = OutgoingSet::<Descriptor, _>::new(region);
+    tables
+        .extend_from_slice(&[sessions.descriptor(SESSIONS), generation.descriptor(GENERATION)])?;
 
-    // Nothing fails from here on.
-    let files = chains.into_iter().map(OutgoingSet::seal).collect();
-    let saved = Saved { memory, sessions: sessions.seal(), files };
-    let descriptor = saved.sessions.descriptor(SESSIONS);
-    let save = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let root = Root { sessions: descriptor, generation: service.generation, listener, save };
-    let words: RootWords = transmute!(root);
-    memory.set_root(words);
-    Ok(saved)
+    // Nothing fails from here on: what leads to a chain is filled in as the chain is sealed.
+    let files = chains.into_iter().map(OutgoingSet::seal).collect::<Vec<_>>();
+    for (session, files) in sessions.iter_mut().zip(&files) {
+        session.files = link(files);
+    }
+    let sessions = sessions.seal();
+    for record in &mut generation {
+        record.save = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    }
+    let generation = generation.seal();
+    let counted = [sessions.descriptor(SESSIONS), generation.descriptor(GENERATION)];
+    for (table, descriptor) in tables.iter_mut().zip(counted) {
+        *table = descriptor;
+    }
+    let tables = tables.seal();
+    region.set_root(Some(&tables.descriptor(TABLES)));
+    Ok(Saved { region, tables, generation, sessions, files })
+}
+
+/// The link to a chain that can still be taken back, as after [`Sealed::into_link`] it cannot.
+fn link(files: &Sealed<OutgoingSet<File, &Region>>) -> Link<File> {
+    // The head and the number of entries: the bytes of a link.
+    transmute!([PhysAddr::to_wire(files.head()), u64::try_from(files.len()).unwrap_or(u64::MAX)])
 }
 
 impl Saved<'_> {
     /// Takes everything back, since there is no next generation: frees what was saved.
     pub(crate) fn call_off(self) {
-        let Self { memory, sessions, files } = self;
-        // First: it names the chains.
-        memory.withdraw_root();
+        let Self { region, tables, generation, sessions, files } = self;
+        // From the root down: what names a chain goes before the chain.
+        region.set_root(None);
+        drop(tables.unseal());
+        drop(generation.unseal());
         drop(sessions.unseal());
         for chain in files {
             drop(chain.unseal());
@@ -128,7 +148,8 @@ impl Saved<'_> {
     }
 }
 
-/// Takes up what [`save`] left in `memory` and `inherited`, and frees the old chains.
+/// Takes up what [`save`] left in `region` and `inherited`, and frees the old chains and every block
+/// that belongs to none.
 ///
 /// Nothing is taken out or freed before everything is known to be there: an error on the way leaves
 /// both as they were, so that this generation can try again, or another one.
@@ -137,22 +158,23 @@ impl Saved<'_> {
 ///
 /// If what is in memory is damaged, or names a descriptor that is not there.
 pub(crate) fn restore(
-    memory: &Memory,
+    region: &Region,
     inherited: &mut BTreeMap<u64, OwnedFd>,
 ) -> Result<(Service, Figures)> {
-    let words: RootWords = memory.root().ok_or("no root was left")?;
-    let root: Root = transmute!(words);
-    let mut sessions = IncomingSet::<Session, _>::restore_from(memory, &root.sessions, SESSIONS)?;
+    let root = region.root().ok_or("no root was left")?;
+    let mut tables = IncomingSet::<Descriptor, _>::restore_from(region, &root, TABLES)?;
+    let table = |tag| tables.iter().find(|table| table.tag == tag).ok_or("a table is missing");
+    let mut generations =
+        IncomingSet::<Generation, _>::restore_from(region, table(GENERATION)?, GENERATION)?;
+    let &Generation { number, listener: listener_number, save } =
+        generations.last().ok_or("no generation was left")?;
+    let mut sessions = IncomingSet::<Session, _>::restore_from(region, table(SESSIONS)?, SESSIONS)?;
     let mut chains = Vec::new();
     let mut saved = BTreeMap::new();
     for session in &sessions {
         let name = session.name.first_chunk().filter(|name| session.name == padded(*name));
         let name: SessionName = *name.ok_or("a session with a foreign name")?;
-        let head = PhysAddr::new(session.files);
-        let files = IncomingSet::<File, _>::restore_with(memory, head, RestoreChecks::all())?;
-        if u64::try_from(files.len())? != session.count {
-            return Err(format!("{} files of {} in a session", files.len(), session.count).into());
-        }
+        let files = session.files.restore(region)?;
         for &File { compatible, data, token } in &files {
             if compatible != padded(TCP_STREAM) {
                 return Err("a file of unknown kind in a session".into());
@@ -160,34 +182,35 @@ pub(crate) fn restore(
             if !inherited.contains_key(&data) {
                 return Err(format!("descriptor {data} was not inherited").into());
             }
-            if data == root.listener || saved.insert(data, (name, token)).is_some() {
+            if data == listener_number || saved.insert(data, (name, token)).is_some() {
                 return Err(format!("descriptor {data} was saved twice").into());
             }
         }
         chains.push(files);
     }
-    let strays = memory.unclaimed();
-    if strays > 0 {
-        return Err(format!("{strays} preserved blocks belong to no chain").into());
-    }
-    let listener = inherited.remove(&root.listener).ok_or("no listener was inherited")?;
+    let listener = inherited.remove(&listener_number).ok_or("no listener was inherited")?;
 
     // Nothing fails from here on: each of these descriptors was seen above.
     let connections = saved.into_iter().filter_map(|(number, (session, counter))| {
         let socket = inherited.remove(&number)?;
         Some((number, Connection { socket, session, counter }))
     });
-    let generation = root.generation.saturating_add(1);
+    let generation = number.saturating_add(1);
     let service = Service { generation, listener, connections: connections.collect() };
-    // First: it names the chains.
-    memory.withdraw_root();
-    let mut blocks = sessions.block_count();
+    let chain_blocks = chains.iter().map(IncomingSet::block_count).sum::<usize>();
+    let blocks = [tables.block_count(), generations.block_count(), sessions.block_count()];
+    let blocks = blocks.into_iter().fold(chain_blocks, usize::saturating_add);
+    // From the root down: what names a chain goes before the chain.
+    region.set_root(None);
+    tables.destroy();
+    generations.destroy();
     sessions.destroy();
     for mut files in chains {
-        blocks = blocks.saturating_add(files.block_count());
         files.destroy();
     }
-    Ok((service, Figures { blocks, save: root.save }))
+    // All that is wanted has been claimed: what is left is nobody's.
+    region.sweep();
+    Ok((service, Figures { blocks, save }))
 }
 
 impl Connection {

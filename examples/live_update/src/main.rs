@@ -10,10 +10,10 @@
 //! | kernel                           | here                                        | file             |
 //! |----------------------------------|---------------------------------------------|------------------|
 //! | memory that kexec leaves alone   | a `memfd`                                   | `memory.rs`      |
-//! | what KHO knows of it             | a tracker: one byte for each block          | `memory.rs`      |
-//! | the device tree                  | the root page, block 0                      | `records.rs`     |
+//! | what KHO knows of it             | the books of a `Region`, in the `memfd`     | `memory.rs`      |
+//! | the device tree                  | the region's root: a set of descriptors     | `records.rs`     |
 //! | LUO's sessions and their files   | sessions and their TCP connections          | `records.rs`     |
-//! | LUO's save and restore           | the same, over `BlockSet`                   | `handover.rs`    |
+//! | LUO's save and restore           | the same, over `BlockSet` and `Link`        | `handover.rs`    |
 //! | a jump that fails                | an `execve` that fails: the server goes on  | `server.rs`      |
 //! | hardware that keeps running      | sockets, in the hands of the Linux kernel   | `descriptors.rs` |
 //!

@@ -1,10 +1,18 @@
-//! What outlives the program: the records of LUO, byte for byte, and the root page.
+//! What outlives the program: the records of LUO, byte for byte, and what leads to them.
 
-use kho_block::Descriptor;
+use kho_block::Link;
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What the entries of the chain in the root page are, in its descriptor.
+/// What the entries of the chain that the region's root names are: a [`Descriptor`] for each table.
+///
+/// [`Descriptor`]: kho_block::Descriptor
+pub(crate) const TABLES: u64 = u64::from_be_bytes(*b"tables\0\0");
+
+/// The table of [`Session`]s.
 pub(crate) const SESSIONS: u64 = u64::from_be_bytes(*b"sessions");
+
+/// The table of one [`Generation`].
+pub(crate) const GENERATION: u64 = u64::from_be_bytes(*b"generatn");
 
 /// What a [`File`] can be: the only kind here is a connection.
 pub(crate) const TCP_STREAM: &[u8] = b"tcp-stream";
@@ -16,10 +24,7 @@ pub(crate) const TCP_STREAM: &[u8] = b"tcp-stream";
 pub(crate) struct Session {
     /// Padded with zeros.
     pub(crate) name: [u8; 64],
-    /// Physical address of the first block of a chain of [`File`]s; zero without files.
-    pub(crate) files: u64,
-    /// Entries in that chain.
-    pub(crate) count: u64,
+    pub(crate) files: Link<File>,
 }
 
 /// An open file of a session.
@@ -35,27 +40,22 @@ pub(crate) struct File {
     pub(crate) token: u64,
 }
 
-/// The root page: where the next generation starts to read.
+/// What there is to know of the generation that saved, besides its sessions.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 #[zerocopy(crate = "kho_block::zerocopy")]
-pub(crate) struct Root {
-    /// The chain of [`Session`]s.
-    pub(crate) sessions: Descriptor,
-    /// The generation that saved it.
-    pub(crate) generation: u64,
+pub(crate) struct Generation {
+    /// Counted from 1.
+    pub(crate) number: u64,
     /// The descriptor on which the server listens.
     pub(crate) listener: u64,
     /// How long the save took, in nanoseconds.
     pub(crate) save: u64,
 }
 
-/// The same, as it is stored: word by word. The first one, of the descriptor, is never zero.
-pub(crate) type RootWords = [u64; size_of::<Root>() / size_of::<u64>()];
-
 const _: () = assert!(size_of::<Session>() == 80);
 const _: () = assert!(size_of::<File>() == 64);
-const _: () = assert!(size_of::<Root>() == 72);
+const _: () = assert!(size_of::<Generation>() == 24);
 
 /// `text`, as much of it as fits, followed by zeros.
 pub(crate) fn padded<const N: usize>(text: &[u8]) -> [u8; N] {

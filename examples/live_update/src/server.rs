@@ -75,7 +75,7 @@ pub(crate) fn resume(memory: u64, begun: Instant) -> Result<()> {
     let mut inherited = take_inherited()?;
     let memory = inherited.remove(&memory).ok_or("no memory was inherited")?;
     let memory = Memory::inherit(memory)?;
-    let (service, figures) = restore(&memory, &mut inherited)?;
+    let (service, figures) = restore(memory.region(), &mut inherited)?;
     let mut server = Server::new(memory, service, figures)?;
     server.restore = u64::try_from(begun.elapsed().as_nanos())?;
     server.updated()?;
@@ -193,7 +193,7 @@ impl Server {
         let memory = self.memory.descriptor();
         let number = CString::new(memory.as_raw_fd().to_string())?;
         let open = self.service.descriptors().chain([memory]).collect::<Vec<_>>();
-        let saved = save(&self.memory, &self.service)?;
+        let saved = save(self.memory.region(), &self.service)?;
         let error = exec(program, &[c"live_update", c"--resume", &number], &open);
         saved.call_off();
         Err(error)
