@@ -118,6 +118,7 @@ pub(crate) fn save<'a>(region: &'a Region, service: &Service) -> Result<Saved<'a
         record.save = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
     }
     let generation = generation.seal();
+    // Sealed, they are counted: the next generation sweeps away what a chain has lost.
     let counted = [sessions.descriptor(SESSIONS), generation.descriptor(GENERATION)];
     for (table, descriptor) in tables.iter_mut().zip(counted) {
         *table = descriptor;

@@ -149,23 +149,27 @@ fn change_file(memory: &Memory, change: impl FnOnce(&mut File)) {
     });
 }
 
-/// The count in the header of that session's chain.
-fn change_count(memory: &Memory, change: impl FnOnce(u64) -> u64) {
-    change_link(memory, |&mut [head, _]| {
-        let offset = head.checked_sub(BASE.get()).unwrap().saturating_add(8);
-        let mut count = [0; 8];
-        pread(memory.descriptor(), &mut count, offset).unwrap();
-        let count = change(u64::from_ne_bytes(count)).to_ne_bytes();
-        pwrite(memory.descriptor(), &count, offset).unwrap();
-    });
+/// The count in the header of a chain's first block.
+fn change_count(memory: &Memory, head: u64, change: impl FnOnce(u64) -> u64) {
+    let offset = head.checked_sub(BASE.get()).unwrap().saturating_add(8);
+    let mut count = [0; 8];
+    pread(memory.descriptor(), &mut count, offset).unwrap();
+    let count = change(u64::from_ne_bytes(count)).to_ne_bytes();
+    pwrite(memory.descriptor(), &count, offset).unwrap();
+}
+
+/// The same, of that session's files.
+fn change_file_count(memory: &Memory, change: impl FnOnce(u64) -> u64) {
+    change_link(memory, |&mut [head, _]| change_count(memory, head, change));
 }
 
 type Damage = fn(&Memory);
 
 /// Ways to damage what was left. Each of them, done twice, does nothing.
-const DAMAGES: [(&str, Damage); 11] = [
+const DAMAGES: [(&str, Damage); 12] = [
     ("no such table", |memory| tables(memory).get_mut(0).unwrap().tag ^= 1 << 56),
     ("no such listener", |memory| change_generation(memory, |saved| saved.listener ^= 1 << 40)),
+    ("fewer sessions", |memory| change_count(memory, table(memory, SESSIONS).head, |n| n ^ 1)),
     ("a foreign name", |memory| change_session(memory, |session| session.name[63] ^= 1)),
     ("no such chain", |memory| change_link(memory, |[head, _]| *head ^= 1 << 40)),
     ("no chain at all", |memory| change_link(memory, |[head, _]| *head ^= 8)),
@@ -173,8 +177,8 @@ const DAMAGES: [(&str, Damage); 11] = [
     ("half a link", |memory| change_link(memory, |[_, count]| *count ^= 2)),
     ("a file of another kind", |memory| change_file(memory, |file| file.compatible[0] ^= 1)),
     ("no such descriptor", |memory| change_file(memory, |file| file.data ^= 1 << 40)),
-    ("more files than fit", |memory| change_count(memory, |count| count ^ 1 << 40)),
-    ("fewer files", |memory| change_count(memory, |count| count ^ 3)),
+    ("more files than fit", |memory| change_file_count(memory, |count| count ^ 1 << 40)),
+    ("fewer files", |memory| change_file_count(memory, |count| count ^ 3)),
 ];
 
 #[test]
@@ -192,6 +196,7 @@ fn a_restore_that_fails_can_be_repeated_and_finds_every_record() {
         let (service, figures) = restore(memory.region(), &mut inherited).unwrap();
         assert_eq!(records(&service), saved, "{name}");
         assert_eq!((figures.blocks, in_use(&memory)), (blocks, 0), "{name}");
+        assert_eq!(memory.region().root(), None, "{name}");
     }
 }
 
