@@ -15,6 +15,24 @@ use crate::set::sealed::Sealed;
 impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     Sealed<BlockSet<T, A, Outgoing, BLOCK_SIZE>>
 {
+    /// What a record of another chain keeps of this one. It is true as long as the set is sealed: for
+    /// a save that may have to be called off.
+    ///
+    /// ```
+    /// # use kho_block::{BlockSet, Link, mock::Mock};
+    /// # let mem = Mock::new();
+    /// let mut set = BlockSet::<u64, _>::new(&mem);
+    /// set.push(2)?;
+    /// let sealed = set.seal();
+    /// let link: Link<u64> = sealed.link();
+    /// assert_eq!((link.head(), link.len()), (sealed.head(), 1));
+    /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    #[must_use]
+    pub fn link(&self) -> Link<T, BLOCK_SIZE> {
+        Link::new(self.head(), self.len())
+    }
+
     /// [Leaves](Self::leave) the blocks to the next kernel; returns what a record of another chain
     /// keeps of this one. There is no way back.
     ///
@@ -29,8 +47,9 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// ```
     #[must_use = "nobody else knows where the chain starts"]
     pub fn into_link(self) -> Link<T, BLOCK_SIZE> {
-        let count = self.len();
-        Link::new(self.leave(), count)
+        let link = self.link();
+        self.leave();
+        link
     }
 }
 

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use kho_block::zerocopy::transmute;
-use kho_block::{Descriptor, IncomingSet, Link, OutgoingSet, PhysAddr, Region, Sealed};
+use kho_block::{Descriptor, IncomingSet, Link, OutgoingSet, Region, Sealed};
 
 use crate::Result;
 use crate::records::{File, GENERATION, Generation, SESSIONS, Session, TABLES, TCP_STREAM, padded};
@@ -111,7 +110,7 @@ pub(crate) fn save<'a>(region: &'a Region, service: &Service) -> Result<Saved<'a
     // Nothing fails from here on: what leads to a chain is filled in as the chain is sealed.
     let files = chains.into_iter().map(OutgoingSet::seal).collect::<Vec<_>>();
     for (session, files) in sessions.iter_mut().zip(&files) {
-        session.files = link(files);
+        session.files = files.link();
     }
     let sessions = sessions.seal();
     for record in &mut generation {
@@ -126,12 +125,6 @@ pub(crate) fn save<'a>(region: &'a Region, service: &Service) -> Result<Saved<'a
     let tables = tables.seal();
     region.set_root(Some(&tables.descriptor(TABLES)));
     Ok(Saved { region, tables, generation, sessions, files })
-}
-
-/// The link to a chain that can still be taken back, as after [`Sealed::into_link`] it cannot.
-fn link(files: &Sealed<OutgoingSet<File, &Region>>) -> Link<File> {
-    // The head and the number of entries: the bytes of a link.
-    transmute!([PhysAddr::to_wire(files.head()), u64::try_from(files.len()).unwrap_or(u64::MAX)])
 }
 
 impl Saved<'_> {

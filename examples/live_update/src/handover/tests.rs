@@ -135,9 +135,9 @@ fn change_session(memory: &Memory, change: impl FnOnce(&mut Session)) {
 /// The head of that session's chain, and the number of its files.
 fn change_link(memory: &Memory, change: impl FnOnce(&mut [u64; 2])) {
     change_session(memory, |session| {
-        let mut words = transmute!(session.files);
+        let mut words = kho_block::zerocopy::transmute!(session.files);
         change(&mut words);
-        session.files = transmute!(words);
+        session.files = kho_block::zerocopy::transmute!(words);
     });
 }
 
