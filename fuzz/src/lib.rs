@@ -1,4 +1,4 @@
-//! Inputs that nobody thought of: the four fuzz targets of `kho-block`.
+//! Inputs that nobody thought of: the five fuzz targets of `kho-block`.
 //!
 //! ```console
 //! $ cargo +nightly fuzz run restore -- -max_len=528
@@ -9,6 +9,7 @@
 //! | [`restore()`] | a head, which blocks are preserved, their bytes | an error with the place of the first fault, or exactly the entries that are counted; what is salvaged is all before that fault |
 //! | [`bitflip()`] | a valid chain and bits to flip in it, its head or its descriptor | the same |
 //! | [`operations()`] | operations on a set, over several kernels | results, entries and bytes are those of a list, and what a root page says, written whenever, can be restored |
+//! | [`region()`] | operations on a region, damage to its header and books, more operations | a refusal that writes nothing, or blocks that never overlap and outlive every opening |
 //! | [`refuse()`] | the same, with allocations refused | a call fails if, and only if, it was refused memory, and then nothing has changed, or what `try_extend` has appended |
 //!
 //! Speed is what finds things, so memory is an arena of sixteen small blocks, made once, and a
@@ -25,6 +26,7 @@ mod heap;
 mod image;
 mod input;
 mod operations;
+mod region;
 mod restore;
 
 use core::fmt::Debug;
@@ -96,3 +98,9 @@ target!(
     refuse,
     operations::refusing
 );
+
+/// Damages the books and the header of a region, and works with what is taken for sound, through
+/// several openings.
+pub fn region(data: &[u8]) {
+    region::run(Input::new(data));
+}

@@ -34,3 +34,8 @@ fn a_set_is_a_list_that_outlives_its_kernel() {
 fn a_call_without_memory_changes_nothing() {
     replay("refuse", kho_block_fuzz::refuse);
 }
+
+#[test]
+fn a_region_is_refused_or_lends_no_byte_twice() {
+    replay("region", kho_block_fuzz::region);
+}
