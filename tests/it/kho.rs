@@ -4,6 +4,7 @@
 
 #![expect(unsafe_code, reason = "calls the allocator as a set does")]
 
+mod adopt;
 mod carry;
 mod claims;
 mod conformance;

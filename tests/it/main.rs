@@ -24,3 +24,4 @@ mod kho;
 mod model;
 mod promises;
 mod region;
+mod versions;
