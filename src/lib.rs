@@ -9,7 +9,7 @@
 //! one by kexec, and the new one finds the state in memory that was left alone. Linux does this
 //! with KHO (kexec handover) and LUO (live update orchestrator), and keeps the records in chains of
 //! memory blocks, linked by physical address. This crate reads and writes the same bytes, for
-//! kernels written in Rust. It needs `core`, `alloc`, and one trait from you.
+//! kernels written in Rust. It needs `core`, `alloc`, and [memory](#the-memory) from you.
 //!
 //! # The bytes
 //!
@@ -49,6 +49,7 @@
 //! | [`iter`](BlockSet::iter), [`get`](BlockSet::get), [`cursor`](BlockSet::cursor) | take the records over |
 //! | `Drop`, [`release`](BlockSet::release) | something failed: the claims are back, try again |
 //! | [`destroy`](BlockSet::destroy) | all is taken over: free the blocks |
+//! | [`adopt`](BlockSet::adopt) | or go on with the set for the next kernel, [no entry copied](#carrying-on) |
 //!
 //! ```
 //! use kho_block::mock::Mock;
@@ -84,6 +85,151 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The memory
+//!
+//! There are two ways to preserved memory:
+//!
+//! - **[`Region`]**: a range of physical memory that every kernel reserves, with books of its own inside.
+//!   Two unsafe calls, and nothing to implement.
+//! - **[`PreservedAllocator`]**: the one trait to implement over what your kernel has, such as
+//!   [KHO](#implementing-the-allocator); and [`CarryAllocator`], to [carry records on](#carrying-on).
+//!
+//! ```
+#![doc = include_str!("../docs/region.rs")]
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Before there is a heap
+//!
+//! [`scan`] walks a chain with nothing but a way to read sixteen bytes at a physical address. A kernel
+//! counts what is coming, and which memory to keep its hands off, before it has an allocator:
+//!
+//! ```
+//! use kho_block::mock::Mock;
+//! use kho_block::zerocopy::FromBytes;
+//! use kho_block::{BlockHeader, BlockSet, ChainLayout, scan};
+//!
+//! let mut memory = Mock::new();
+//! let mut files = BlockSet::<u64, _>::new(&memory);
+//! files.try_extend(0..5000)?;
+//! let head = files.into_head();
+//! memory.reboot();
+//!
+//! let layout = ChainLayout::new(size_of::<u64>(), 8192).unwrap();
+//! let (mut files, mut blocks) = (0, 0);
+//! for block in scan(head, layout, |addr| {
+//!     BlockHeader::read_from_bytes(&memory.read(addr.get(), 16)).ok()
+//! }) {
+//!     files += block?.count; // a damaged block is an error, and the end
+//!     blocks += 1;
+//! }
+//! assert_eq!((files, blocks), (5000, 5));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Carrying on
+//!
+//! Records that outlive more than one kernel need not be copied each time. Over a [`CarryAllocator`],
+//! which a [`Region`] is, [`adopt`](BlockSet::adopt) makes an incoming set one of this kernel, with
+//! every entry where it was:
+//!
+//! ```
+//! use kho_block::mock::Mock;
+//! use kho_block::{BlockSet, IncomingSet};
+//!
+//! let mut memory = Mock::new();
+//! let mut files = BlockSet::<u64, _>::new(&memory);
+//! files.extend_from_slice(&[2, 3, 5])?;
+//! let mut head = files.into_head();
+//! for kernel in 1..=3 {
+//!     memory.reboot();
+//!     let files = IncomingSet::<u64, _>::restore(&memory, head)?;
+//!     // An error has the set, as it was; here it is dropped, and can be restored again.
+//!     let mut files = files.adopt().map_err(|error| error.into_kind())?;
+//!     files.push(kernel)?;
+//!     head = files.into_head();
+//! }
+//! memory.reboot();
+//! assert!(IncomingSet::<u64, _>::restore(&memory, head)?.iter().eq(&[2, 3, 5, 1, 2, 3]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # When a record changes
+//!
+//! The tag of a [`Descriptor`] says what the entries are. A record that changes gets a new tag. The new
+//! kernel restores either, converts the old one, and frees it then. A fleet that rolls back asks the new
+//! kernel to save under the old tag: the old kernel knows no other, and refuses it with an error before
+//! it claims a block. What the old record cannot hold is not to be cut off in silence, but not saved.
+//!
+//! ```
+//! use kho_block::mock::Mock;
+//! use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+//! use kho_block::{Descriptor, IncomingSet, OutgoingSet};
+//! # use std::error::Error;
+//!
+//! #[derive(Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+//! #[repr(C)]
+//! #[zerocopy(crate = "kho_block::zerocopy")]
+//! struct File1 { token: u32, inode: u32 }
+//! const TAG_1: u64 = 0xf11e_0001;
+//!
+//! #[derive(Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+//! #[repr(C)]
+//! #[zerocopy(crate = "kho_block::zerocopy")]
+//! struct File2 { token: u64, inode: u64 }
+//! const TAG_2: u64 = 0xf11e_0002;
+//!
+//! type Files<'m> = OutgoingSet<File2, &'m Mock>;
+//!
+//! /// What the new kernel does, whichever kernel came before.
+//! fn take_over<'m>(memory: &'m Mock, root: &Descriptor) -> Result<Files<'m>, Box<dyn Error>> {
+//!     if root.tag != TAG_1 {
+//!         let files = IncomingSet::restore_from(memory, root, TAG_2)?;
+//!         return Ok(files.adopt().map_err(|error| error.into_kind())?);
+//!     }
+//!     let mut old = IncomingSet::<File1, _>::restore_from(memory, root, TAG_1)?;
+//!     let mut files = Files::new(memory);
+//!     files.try_extend(old.iter().map(|&File1 { token, inode }| File2 {
+//!         token: token.into(),
+//!         inode: inode.into(),
+//!     }))?;
+//!     old.destroy(); // all are converted
+//!     Ok(files)
+//! }
+//!
+//! /// What the new kernel hands over if the old one is to come after it.
+//! fn as_before<'m>(files: &Files<'m>) -> Result<OutgoingSet<File1, &'m Mock>, Box<dyn Error>> {
+//!     let mut old = OutgoingSet::new(*files.allocator());
+//!     for file in files {
+//!         old.push(File1 { token: file.token.try_into()?, inode: file.inode.try_into()? })?;
+//!     }
+//!     Ok(old)
+//! }
+//!
+//! let mut memory = Mock::new();
+//! let mut files = OutgoingSet::<File1, _>::new(&memory); // the old kernel
+//! files.push(File1 { token: 1, inode: 52 })?;
+//! let sealed = files.seal();
+//! let root = sealed.descriptor(TAG_1);
+//! sealed.leave();
+//!
+//! memory.reboot(); // the update
+//! let mut files = take_over(&memory, &root)?;
+//! files.push(File2 { token: 2, inode: 87 })?;
+//! let sealed = as_before(&files)?.seal();
+//! let root = sealed.descriptor(TAG_1);
+//! sealed.leave();
+//! files.destroy();
+//! # drop(files);
+//!
+//! memory.reboot(); // and back
+//! let mut files = IncomingSet::<File1, _>::restore_from(&memory, &root, TAG_1)?;
+//! assert!(files.iter().eq(&[File1 { token: 1, inode: 52 }, File1 { token: 2, inode: 87 }]));
+//! # files.destroy();
+//! # memory.assert_clean();
+//! # Ok::<(), Box<dyn Error>>(())
+//! ```
+//!
 //! # How a set ends
 //!
 //! A record that came from the previous kernel is freed by a call that says so, never by a `?`, a
@@ -94,6 +240,7 @@
 //! | an outgoing set | frees its blocks | frees its blocks | `seal`, `into_head` |
 //! | a [`Sealed`] one | leaves them to the next kernel | `unseal` first | `leave`, or the jump itself |
 //! | an incoming set | gives its claims back: it can be restored again | frees its blocks | |
+//! | an [adopted](BlockSet::adopt) one | frees spare blocks; the chain stays, linked and preserved | frees its blocks | `seal`, `into_head` |
 //!
 //! Besides `destroy`, [`shrink`](BlockSet::shrink) frees blocks, those without entries. Over KHO
 //! what is claimed at a kexec, and not freed, is gone for the kernel after; other allocators may
@@ -109,6 +256,7 @@
 //! | a kernel that panics in between | none | the root page's [`descriptor`](BlockSet::descriptor) is true at every instant |
 //! | restoring one of several chains | none: drop the others | all claims are back: repair, [`salvage`](BlockSet::salvage), or try again |
 //! | taking records over | drop, or [`release`](BlockSet::release) | the chain can be restored again |
+//! | adopting | none: the error has the set, as it was | try again, or copy the records |
 //!
 //! ```
 //! use kho_block::mock::Mock;
@@ -132,7 +280,7 @@
 //!
 //! # Implementing the allocator
 //!
-//! [`PreservedAllocator`] is all that a kernel implements. Over KHO, method by method:
+//! Over KHO, method by method:
 //!
 //! | method | in KHO | to watch |
 //! |---|---|---|
@@ -141,6 +289,8 @@
 //! | [`restore`](PreservedAllocator::restore) | none: look at the page | the address is input: it must be that of the first page of a marked block of exactly this order; lend it once |
 //! | [`unrestore`](PreservedAllocator::unrestore) | none | forget that it is lent |
 //! | [`restore_free`](PreservedAllocator::restore_free) | `kho_restore_free`, which restores by itself | or, if the block is restored, an ordinary free |
+//! | [`preserve`](CarryAllocator::preserve) | `kho_restore_folio`, `kho_preserve_folio` | the first once, since it cannot be undone |
+//! | [`unpreserve`](CarryAllocator::unpreserve) | `kho_unpreserve_folio` | the block stays restored |
 //!
 //! In KHO restoring takes the mark off a page and cannot be undone. So a claim restores nothing: it
 //! could not be given back, and `kho_restore_free` would find no mark and leak the block. What is
@@ -169,9 +319,6 @@
 #![doc = include_str!("../docs/kho.rs")]
 //! # fn main() {}
 //! ```
-//!
-//! Where there is no KHO, there is [`Region`]: a range of memory that every kernel reserves, with books
-//! of its own inside. Nothing is left to implement then.
 //!
 //! The repository has one for bare metal to copy, `tests/kexec/src/pages.rs`, in two kernels that
 //! hand over to each other in a virtual machine.
@@ -210,7 +357,7 @@
 //! ```
 //!
 //! `mock::conformance::check` tries the duties of an allocator of yours, as far as any can be tried,
-//! and names the one that is broken.
+//! and names the one that is broken; `check_carry` those of a [`CarryAllocator`] too.
 //!
 //! # From C
 //!
