@@ -8,7 +8,7 @@ use core::error::Error;
 
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{
-    BlockSet, Descriptor, Entry, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing, PhysAddr,
+    BlockSet, Descriptor, Entry, GrowErrorKind, IncomingSet, Link, MAX_BLOCKS, Outgoing,
     SharedBlockSet,
 };
 
@@ -65,9 +65,8 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
                 for file in 0..files_of(n) {
                     files.push(handover.file(file))?;
                 }
-                let descriptor = handover.leave(files);
-                let (files, count) = (descriptor.head, descriptor.entries);
-                sessions.push(Session { name: name_of(n), files, count })?;
+                let files = timed(&mut handover.costs.seal, || files.seal().into_link());
+                sessions.push(Session { name: name_of(n), files })?;
             }
             Ok(ready::seal(handover, sessions))
         },
@@ -76,11 +75,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
             ensure(sessions.len() == SESSIONS, "not 2000 sessions")?;
             for (n, session) in sessions.iter().enumerate() {
                 ensure(session.name == name_of(n), "another session's name")?;
-                ensure(session.count == files_of(n) as u64, "another number of files")?;
-                let head = PhysAddr::new(session.files);
-                let files = timed(&mut handover.costs.restore, || {
-                    IncomingSet::<File, _>::restore(&PAGES, head)
-                })?;
+                let files = timed(&mut handover.costs.restore, || session.files.restore(&PAGES))?;
                 handover.verify_and_free(files, files_of(n), Handover::file)?;
             }
             timed(&mut handover.costs.free, || sessions.destroy());
@@ -178,14 +173,13 @@ pub(crate) struct File {
     token: u64,
 }
 
-/// The record that LUO keeps of a session; `files` heads another chain.
+/// The record that LUO keeps of a session; `files` is another chain.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "kho_block::zerocopy")]
 #[repr(C)]
 struct Session {
     name: [u8; 64],
-    files: u64,
-    count: u64,
+    files: Link<File>,
 }
 
 fn name_of(session: usize) -> [u8; 64] {
