@@ -16,16 +16,16 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const QEMU: &str = "qemu-system-x86_64";
 /// One machine: emulated on any host, and switched off by a write to port 0xf4.
-const MACHINE: &str = "-accel tcg -m 256M -nodefaults -display none -no-reboot -serial stdio \
+const MACHINE: &str = "-accel tcg -m 352M -nodefaults -display none -no-reboot -serial stdio \
                        -device isa-debug-exit,iobase=0xf4,iosize=1";
 /// What the guest ends QEMU with; after a fault in the guest it is 0.
 const SUCCESS: i32 = 33;
 const FAILURE: i32 = 35;
-/// A run takes a few seconds.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// A run takes half a minute at the most.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The last kernel: 1 is kernel A, the others are B.
-const LAST: u32 = 4;
+const LAST: usize = 4;
 
 /// What every kernel but the last has to say.
 const SAVING: [&str; 12] = [
@@ -67,6 +67,14 @@ const RESTORING: [&str; 22] = [
     "sweeps away the spare blocks of a set that nobody sealed, and nothing else",
     "restores what was pushed into that set",
     "has freed everything: the table is empty",
+];
+
+/// What each kernel has to say of the region.
+const REGION: [&str; LAST] = [
+    "finds no region, makes one, and leaves 1000000 records there",
+    "finds and goes on, without a copy, with 1000000 records in the region",
+    "finds and goes on, without a copy, with 1010000 records in the region",
+    "finds and frees 1020000 records in the region",
 ];
 
 fn main() -> ExitCode {
@@ -111,11 +119,15 @@ fn handover() -> Result<(), Failed> {
     let run = boot(&kernels.join("kernel_a"), &kernels.join("kernel_b"))?;
     println!("{}", run.log);
     let mut expected = Vec::new();
-    for kernel in 1..=LAST {
+    for (kernel, region) in (1..=LAST).zip(&REGION) {
         let restoring = RESTORING.iter().filter(|_| kernel > 1);
         let saving = SAVING.iter().filter(|_| kernel < LAST);
-        expected
-            .extend(restoring.chain(saving).map(|step| format!("ok    kernel {kernel} {step}")));
+        expected.extend(
+            restoring
+                .chain(saving)
+                .chain([region])
+                .map(|step| format!("ok    kernel {kernel} {step}")),
+        );
     }
     let verdicts =
         run.log.lines().filter(|line| line.starts_with("ok ") || line.starts_with("FAIL"));

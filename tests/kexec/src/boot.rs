@@ -5,11 +5,12 @@
 //!          0  firmware, start info, and the pages that a jump runs in   |
 //!      1 MiB  IMAGE: the running kernel, with its stack                 | mapped here, and
 //!      8 MiB  HEAP                                                      | again at UPPER
-//!     16 MiB  POOL: pages, preserved or free                            mapped at UPPER only
-//!    256 MiB  RAM: the end
+//!     16 MiB  POOL: pages, preserved or free                            | mapped at UPPER
+//!    256 MiB  REGION: kept free for a `kho_block::Region`               | only
+//!    352 MiB  RAM: the end
 //! ```
 //!
-//! A kernel for more machines than this one reads the last two from its memory map.
+//! A kernel for more machines than this one reads the last three from its memory map.
 //!
 //! Unsafe is open here to run assembly and to turn addresses into pointers.
 
@@ -31,8 +32,10 @@ pub const IMAGE: u64 = 1 << 20;
 pub const HEAP: u64 = 8 << 20;
 /// Where the pages start that can be preserved.
 pub const POOL: u64 = 16 << 20;
-/// The end of memory.
-pub const RAM: u64 = 256 << 20;
+/// Where the pages end, and the memory starts that every kernel keeps free for the region.
+pub const REGION: u64 = 256 << 20;
+/// The end of memory, and of the region.
+pub const RAM: u64 = 352 << 20;
 /// From a physical address to the one where all of memory is mapped.
 pub const UPPER: u64 = 0xffff_8000_0000_0000;
 /// What memory is filled with that no kernel may believe to be anything.

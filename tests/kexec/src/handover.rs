@@ -20,6 +20,7 @@ use kho_block::{Descriptor, PhysAddr, PreservedAllocator, PreservedBlock};
 
 use crate::ahead::{self, Ahead};
 use crate::boot::{self, Exit, POISON, reach, say, ticks};
+use crate::carried;
 use crate::jump::Kernel;
 use crate::pages::{PAGE_SIZE, PAGES, State};
 use crate::refusals::AllLeft;
@@ -44,6 +45,21 @@ struct Root {
     refusals: AllLeft,
     /// Of the set that is not sealed.
     ahead: Descriptor,
+}
+
+/// The kernel that does not start another.
+pub const LAST: u64 = 4;
+
+/// Makes the region as the first kernel, and leaves records in it.
+///
+/// # Safety
+///
+/// Nobody else uses the memory from [`REGION`](boot::REGION) to [`RAM`](boot::RAM).
+pub unsafe fn create_region() {
+    // SAFETY: by the caller's word.
+    let created = unsafe { carried::create() };
+    let step = "finds no region, makes one, and leaves 1000000 records there";
+    required(format_args!("kernel 1 {step}"), created);
 }
 
 /// Saves everything as kernel `number`, and jumps into the kernel whose ELF file is `image`, after
@@ -134,6 +150,8 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
     let arrived_at = ticks();
     // SAFETY: by the caller's word.
     let mut poisoned = unsafe { boot::heap_is_poisoned() };
+    // SAFETY: the region's memory is nobody else's; `PAGES` ends before it.
+    let region = unsafe { carried::open() };
     // SAFETY: by the caller's word.
     unsafe { boot::make_heap() };
     // SAFETY: 1. `boot.s` has mapped it. 2. The rest of the kernel is below. 3 and 4. by the
@@ -169,6 +187,13 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
     let left = [State::Outgoing, State::Incoming, State::Claimed].map(|state| PAGES.count(state));
     let empty = ensure(left == [0; 3], "blocks are left");
     verdict("has freed everything: the table is empty", empty);
+
+    let go_on = if number < LAST { carried::carry } else { carried::free };
+    let step = if number < LAST { "goes on, without a copy, with" } else { "frees" };
+    let mut records = "the".into();
+    let gone_on = region.map_err(Into::into).and_then(|region| go_on(&region, number));
+    let gone_on = gone_on.map(|found| records = format!("{found}"));
+    verdict(&format!("finds and {step} {records} records in the region"), gone_on);
 
     let jump = arrived_at.wrapping_sub(root.left_at);
     let costs = [root.seal, jump, restore, verify, free].map(|ticks| ticks / 1000);

@@ -12,6 +12,7 @@
 //! | `ready.rs` | what becomes of sealed sets when the jump fails |
 //! | `jump.rs` | the kexec itself: the next kernel's ELF over this one |
 //! | `ahead.rs` | a set that nobody seals, since the kexec comes too early |
+//! | `carried.rs`, `counted.rs` | a `Region`, and in it a million records that are never copied |
 //! | `workloads.rs`, `refusals.rs` | chains sound and damaged, a table each |
 //! | `boot.rs`, `boot.s` | the machine: memory map, serial line, assembly |
 
@@ -21,6 +22,8 @@ extern crate alloc;
 
 mod ahead;
 pub mod boot;
+mod carried;
+mod counted;
 pub mod handover;
 mod jump;
 pub mod pages;

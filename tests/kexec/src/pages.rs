@@ -1,7 +1,7 @@
 //! The allocator: physical pages that outlive the kernel. This is the file to copy.
 //!
 //! Blocks are of 2^n pages and lie at multiples of their size. What makes a block outlive its
-//! kernel is a byte in a table, one for each page of memory, that lies in preserved memory itself:
+//! kernel is a byte in a table, one for each page up to the end of the pool, that lies in preserved memory itself:
 //! the next kernel adopts the table where it is. The byte of a block's first page says that the
 //! block is there, and its order; those of its other pages are zero, as are those of free pages. So
 //! one store makes a block or frees it, and a kexec between any two instructions finds it whole or
@@ -28,13 +28,13 @@ use core::sync::atomic::{AtomicU8, compiler_fence};
 use kho_block::{AllocError, PhysAddr, PreservedAllocator, PreservedBlock};
 use spin::Mutex;
 
-use crate::boot::{POOL, RAM, physical, reach};
+use crate::boot::{POOL, REGION, physical, reach};
 
 /// Bytes of a page, and of the smallest block.
 pub const PAGE_SIZE: usize = 4096;
 
-/// Pages of memory, and bytes of the table, which the first kernel puts at the start of the pool.
-const PAGES_OF_RAM: usize = RAM as usize / PAGE_SIZE;
+/// Pages up to the end of the pool, and bytes of the table, which the first kernel puts at its start.
+const PAGE_COUNT: usize = REGION as usize / PAGE_SIZE;
 
 /// What a page is, or the block that starts with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct Pages(Mutex<Table>);
 
 /// # Invariants
 ///
-/// 1. `pages` has a byte for each page of memory, or none before [`Pages::create`] or
+/// 1. `pages` has a byte for each page up to `REGION`, or none before [`Pages::create`] or
 ///    [`Pages::adopt`].
 /// 2. A byte that is not zero is [`State::byte`] of a block, or of a reserved page, of order `n`. Its
 ///    number is a multiple of `1 << n`, and the `(1 << n) - 1` bytes after it are there, and zero.
@@ -95,16 +95,16 @@ impl Pages {
         Self(Mutex::new(Table { pages: &[], lowest: 0 }))
     }
 
-    /// Takes charge of all pages from [`POOL`] on, as the first kernel.
+    /// Takes charge of all pages from [`POOL`] to [`REGION`], as the first kernel.
     ///
     /// # Safety
     ///
-    /// 1. Memory up to [`RAM`] is mapped, [`reach`] says where, and stays so.
-    /// 2. No one else uses the memory from `POOL` on.
+    /// 1. Memory up to `REGION` is mapped, [`reach`] says where, and stays so.
+    /// 2. No one else uses the memory from `POOL` to there.
     /// 3. It is the kernel's first call of `create` or `adopt`.
     pub unsafe fn create(&self) {
         let table = POOL as usize / PAGE_SIZE;
-        let lowest = table.saturating_add(PAGES_OF_RAM.div_ceil(PAGE_SIZE));
+        let lowest = table.saturating_add(PAGE_COUNT.div_ceil(PAGE_SIZE));
         // SAFETY: the caller's duties.
         let pages = unsafe { table_at(POOL) };
         for (number, page) in pages.iter().enumerate() {
@@ -179,7 +179,7 @@ impl Pages {
 /// It is mapped, and no one else's.
 unsafe fn table_at(addr: u64) -> &'static [AtomicU8] {
     // SAFETY: by the caller's word; memory is initialised, and there is enough for the table.
-    unsafe { slice::from_raw_parts(reach(addr).cast().as_ptr(), PAGES_OF_RAM) }
+    unsafe { slice::from_raw_parts(reach(addr).cast().as_ptr(), PAGE_COUNT) }
 }
 
 /// The physical address of a page.
@@ -194,7 +194,7 @@ fn pages_of(order: u8) -> usize {
 
 /// The order of a block of `size` bytes; `None` if blocks do not have that size.
 fn order_of(size: usize) -> Option<u8> {
-    let pages = size.checked_div(PAGE_SIZE).filter(|&pages| pages <= PAGES_OF_RAM)?;
+    let pages = size.checked_div(PAGE_SIZE).filter(|&pages| pages <= PAGE_COUNT)?;
     pages.is_power_of_two().then(|| pages.trailing_zeros() as u8)
 }
 
@@ -287,7 +287,7 @@ impl Table {
 //    whenever the previous kernel ended, and the kernel's own pages and the table's are reserved.
 // 3. *Aligned.* The page number is a multiple of the block's pages (`Table`, 2), and so is its
 //    address of its size; the pointer too, since `UPPER` is a multiple of any size there is memory
-//    for. All pages are below `RAM`, and nothing overflows there.
+//    for. All pages are below `REGION`, and nothing overflows there.
 // 4. *Zeroed.* By `alloc_preserve`, whatever the pages held, and before the block is there.
 // 5. *Once.* `turn` makes `Claimed` of `Incoming`, which `adopt` made of what the previous kernel
 //    had, and `unrestore` of what is lent no more. It asks for the order and the first page.

@@ -12,7 +12,7 @@ use kho_block::{
     RestoreError, RestoreErrorKind, RestoreFromError,
 };
 
-use crate::boot::{IMAGE, RAM, reach, say};
+use crate::boot::{IMAGE, RAM, REGION, reach, say};
 use crate::pages::{PAGES, State};
 use crate::workloads::{Descriptors, File, Handover, Verdict, ensure};
 
@@ -74,8 +74,8 @@ const REFUSALS: [Refusal; 8] = [
     Refusal {
         name: "a block that was never preserved",
         block: 1,
-        damage: |_| Word::Next(RAM - 8192),
-        error: |_| (NOT_PRESERVED, 2, RAM - 8192),
+        damage: |_| Word::Next(REGION - 8192),
+        error: |_| (NOT_PRESERVED, 2, REGION - 8192),
     },
     Refusal {
         name: "a block of another size",

@@ -17,6 +17,8 @@ extern "C" fn kernel(start_info: u64) -> ! {
     // SAFETY: 1. `boot.s` has mapped it. 2. The rest of the kernel is below, the module copied. 3. It
     // is the first call.
     unsafe { PAGES.create() };
+    // SAFETY: `PAGES` ends where the region begins.
+    unsafe { handover::create_region() };
     boot::say(format_args!("size  of the library in kernel A: {} bytes", boot::library_size()));
     // SAFETY: they are below this kernel, and what the loader left there was read.
     unsafe { handover::save_and_jump(1, &image) }

@@ -1,0 +1,67 @@
+//! A region that is watched at work: what is allocated is counted.
+//!
+//! Unsafe is open here to implement the allocator's traits.
+
+#![expect(unsafe_code, reason = "passes an allocator's calls on")]
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock, Region};
+
+/// A region, and how often this kernel allocated.
+pub(crate) struct Counted<'a> {
+    region: &'a Region,
+    allocated: AtomicUsize,
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) const fn new(region: &'a Region) -> Self {
+        Self { region, allocated: AtomicUsize::new(0) }
+    }
+
+    /// Blocks that were allocated, whatever became of them.
+    pub(crate) fn allocated(&self) -> usize {
+        self.allocated.load(Relaxed)
+    }
+}
+
+// SAFETY: every duty is the region's, to which every call is passed on as it is.
+unsafe impl PreservedAllocator for Counted<'_> {
+    fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
+        self.allocated.fetch_add(1, Relaxed);
+        self.region.alloc_preserve(size)
+    }
+
+    unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's duties.
+        unsafe { self.region.unpreserve_free(ptr, size) }
+    }
+
+    fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
+        self.region.restore(addr, size)
+    }
+
+    unsafe fn unrestore(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's duties.
+        unsafe { self.region.unrestore(ptr, size) }
+    }
+
+    unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's duties.
+        unsafe { self.region.restore_free(ptr, size) }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl CarryAllocator for Counted<'_> {
+    unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        // SAFETY: the caller's duties.
+        unsafe { self.region.preserve(ptr, size) }
+    }
+
+    unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's duties.
+        unsafe { self.region.unpreserve(ptr, size) }
+    }
+}
