@@ -44,7 +44,7 @@ const SAVING: [&str; 12] = [
 ];
 
 /// What every kernel but the first has to say.
-const RESTORING: [&str; 22] = [
+const RESTORING: [&str; 23] = [
     "finds poison wherever nothing was preserved",
     "finds the table, the roots and its own image",
     "restores 630000 files in 10000 blocks of 4 KiB",
@@ -67,6 +67,7 @@ const RESTORING: [&str; 22] = [
     "sweeps away the spare blocks of a set that nobody sealed, and nothing else",
     "restores what was pushed into that set",
     "has freed everything: the table is empty",
+    "has counted these before it had a heap",
 ];
 
 /// What each kernel has to say of the region.

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use kho_block::{IncomingSet, OutgoingSet, PhysAddr, Region, RegionError};
+use kho_block::{BlockHeader, IncomingSet, OutgoingSet, PhysAddr, Region, RegionError, scan};
 
 use crate::boot::{RAM, REGION, reach};
 use crate::counted::Counted;
@@ -92,7 +92,7 @@ fn changed(number: u64, len: usize) -> impl Iterator<Item = usize> {
 
 /// Those that it then removes, one after the other.
 fn removed(number: u64) -> impl Iterator<Item = usize> {
-    (0..REMOVED).map(move |n| n * 97 + number as usize)
+    (0..REMOVED).map(move |n| n * 97 + number as usize + 1)
 }
 
 /// Where the region is.
@@ -135,6 +135,35 @@ pub(crate) unsafe fn create() -> Verdict {
 pub(crate) unsafe fn open() -> Result<Region, RegionError> {
     // SAFETY: 1. `boot.s` has mapped it. 2. `reach` says so. 3. by the caller's word.
     unsafe { Region::open(BASE, memory()) }
+}
+
+/// How many records are coming, found out without a heap; `None` if the chain is damaged.
+///
+/// # Safety
+///
+/// Nobody has been lent a block of the region.
+pub(crate) unsafe fn coming(region: &Region) -> Option<usize> {
+    let root = region.root()?;
+    root.check(Incoming::LAYOUT, TAG).ok()?;
+    let mut blocks = scan(root.head(), Incoming::LAYOUT, |addr| {
+        // SAFETY: by the caller's word.
+        unsafe { header(region, addr) }
+    });
+    blocks.try_fold(0_usize, |records, block| Some(records + block.ok()?.count))
+}
+
+/// The header at an address, if that is in the region.
+///
+/// # Safety
+///
+/// That of [`coming`].
+unsafe fn header(region: &Region, addr: PhysAddr) -> Option<BlockHeader> {
+    let offset = addr.get().checked_sub(region.base().get())? as usize;
+    if offset > region.size() - size_of::<BlockHeader>() {
+        return None;
+    }
+    // SAFETY: it lies in the region, which is mapped and initialised, and nobody writes to it.
+    Some(unsafe { reach(addr.get()).cast().read_unaligned() })
 }
 
 /// Adds a record, which is told where it is.

@@ -152,6 +152,9 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
     let mut poisoned = unsafe { boot::heap_is_poisoned() };
     // SAFETY: the region's memory is nobody else's; `PAGES` ends before it.
     let region = unsafe { carried::open() };
+    // SAFETY: it has just been opened.
+    let coming = region.as_ref().ok().and_then(|region| unsafe { carried::coming(region) });
+    say(format_args!("      {} records are coming: there is no heap yet", coming.unwrap_or(0)));
     // SAFETY: by the caller's word.
     unsafe { boot::make_heap() };
     // SAFETY: 1. `boot.s` has mapped it. 2. The rest of the kernel is below. 3 and 4. by the
@@ -192,8 +195,13 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
     let step = if number < LAST { "goes on, without a copy, with" } else { "frees" };
     let mut records = "the".into();
     let gone_on = region.map_err(Into::into).and_then(|region| go_on(&region, number));
+    let as_foreseen = match (&gone_on, coming) {
+        (Ok(found), Some(coming)) => ensure(*found == coming, "another number was coming"),
+        _ => Err("they were not counted".into()),
+    };
     let gone_on = gone_on.map(|found| records = format!("{found}"));
     verdict(&format!("finds and {step} {records} records in the region"), gone_on);
+    verdict("has counted these before it had a heap", as_foreseen);
 
     let jump = arrived_at.wrapping_sub(root.left_at);
     let costs = [root.seal, jump, restore, verify, free].map(|ticks| ticks / 1000);
