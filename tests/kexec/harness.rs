@@ -44,7 +44,9 @@ const SAVING: [&str; 12] = [
 ];
 
 /// What every kernel but the first has to say.
-const RESTORING: [&str; 23] = [
+const RESTORING: [&str; 25] = [
+    "claims half of its blocks, and faults",
+    "boots again, and finds no block claimed",
     "finds poison wherever nothing was preserved",
     "finds the table, the roots and its own image",
     "restores 630000 files in 10000 blocks of 4 KiB",

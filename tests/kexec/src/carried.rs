@@ -206,6 +206,27 @@ fn restore(region: &Region, number: u64) -> Verdict<(Incoming<'_>, Model)> {
     Ok((set, model))
 }
 
+/// Claims half of the blocks, and faults.
+pub(crate) fn claim_half_and_fault(region: &Region) -> Verdict {
+    let root = region.root().ok_or("there is no root")?;
+    let half = blocks_of(root.entries as usize) / 2;
+    Incoming::restore_from(Counted::faulting(region, half), &root, TAG)
+        .map_err(|error| format!("{error}"))?;
+    Err("there was no fault".into())
+}
+
+/// Finds no other blocks than the records', and none of them claimed.
+pub(crate) fn find_unclaimed(region: &Region) -> Verdict {
+    let root = region.root().ok_or("there is no root")?;
+    let blocks = region.unclaimed().filter(|block| !block.given_back).count();
+    ensure(blocks == blocks_of(root.entries as usize), "another number of blocks is left")
+}
+
+/// Blocks that so many records are in.
+fn blocks_of(records: usize) -> usize {
+    records.div_ceil(Incoming::CAPACITY_PER_BLOCK)
+}
+
 /// Goes on with the records as kernel `number`, and leaves them to the next. Returns how many there
 /// were.
 pub(crate) fn carry(region: &Region, number: u64) -> Verdict<usize> {

@@ -1,4 +1,4 @@
-//! A region that is watched at work: what is allocated is counted.
+//! A region that is watched at work: what is allocated is counted, and a claim may be the last.
 //!
 //! Unsafe is open here to implement the allocator's traits.
 
@@ -9,15 +9,24 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock, Region};
 
-/// A region, and how often this kernel allocated.
+use crate::fault::fault;
+
+/// A region, and how often this kernel allocated there.
 pub(crate) struct Counted<'a> {
     region: &'a Region,
     allocated: AtomicUsize,
+    /// Claims until the kernel faults.
+    claims: AtomicUsize,
 }
 
 impl<'a> Counted<'a> {
     pub(crate) const fn new(region: &'a Region) -> Self {
-        Self { region, allocated: AtomicUsize::new(0) }
+        Self::faulting(region, usize::MAX)
+    }
+
+    /// A region that the kernel does not survive: so many blocks are claimed before it faults.
+    pub(crate) const fn faulting(region: &'a Region, claims: usize) -> Self {
+        Self { region, allocated: AtomicUsize::new(0), claims: AtomicUsize::new(claims) }
     }
 
     /// Blocks that were allocated, whatever became of them.
@@ -26,7 +35,8 @@ impl<'a> Counted<'a> {
     }
 }
 
-// SAFETY: every duty is the region's, to which every call is passed on as it is.
+// SAFETY: every duty is the region's, to which every call is passed on as it is. A fault ends the
+// kernel, which may happen at any instant.
 unsafe impl PreservedAllocator for Counted<'_> {
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
         self.allocated.fetch_add(1, Relaxed);
@@ -39,6 +49,9 @@ unsafe impl PreservedAllocator for Counted<'_> {
     }
 
     fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
+        if self.claims.fetch_sub(1, Relaxed) == 0 {
+            fault();
+        }
         self.region.restore(addr, size)
     }
 

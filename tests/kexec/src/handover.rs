@@ -16,15 +16,16 @@ use core::slice;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use kho_block::{Descriptor, PhysAddr, PreservedAllocator, PreservedBlock};
+use kho_block::{Descriptor, PhysAddr, PreservedAllocator, PreservedBlock, Region};
 
 use crate::ahead::{self, Ahead};
 use crate::boot::{self, Exit, POISON, reach, say, ticks};
 use crate::carried;
+use crate::fault::{self, Next};
 use crate::jump::Kernel;
 use crate::pages::{PAGE_SIZE, PAGES, State};
 use crate::refusals::AllLeft;
-use crate::workloads::{Costs, Descriptors, Handover, Verdict, WORKLOADS, ensure};
+use crate::workloads::{Costs, Descriptors, File, Handover, Verdict, WORKLOADS, ensure};
 
 /// The root page: where the next kernel finds everything else.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -39,6 +40,8 @@ struct Root {
     /// Ticks that sealing took, and the tick at which the jump began.
     seal: u64,
     left_at: u64,
+    /// Whether the kernel that it is written for has faulted once.
+    faulted: u64,
     /// Of each workload.
     descriptors: Descriptors,
     /// Of the chains to be refused.
@@ -89,6 +92,7 @@ pub unsafe fn save_and_jump(number: u64, image: &[u8]) -> ! {
         image_len: 0,
         seal,
         left_at: 0,
+        faulted: 0,
         descriptors,
         refusals,
         ahead: ahead.descriptor,
@@ -162,6 +166,10 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
     let adopted = unsafe { PAGES.adopt(table) };
     PAGES.for_each_free(|page| poisoned &= page.iter().all(|&word| word == POISON));
 
+    if let Ok(region) = &region {
+        // SAFETY: by the caller's word, and nothing was loaded yet.
+        unsafe { fault_once(root, table, region) };
+    }
     let root = take(root, size_of::<Root>());
     let Some(root) = root.and_then(|bytes| Root::read_from_bytes(&bytes).ok()) else {
         panic!("no root page");
@@ -211,6 +219,57 @@ pub unsafe fn restore_all(root: u64, table: u64) -> (u64, Vec<u8>) {
          jump {jump}, restore {restore}, verify {verify}, free {free}"
     ));
     (number, image)
+}
+
+/// Claims what the root page names, boots this kernel again by a fault halfway through the region,
+/// and gives nothing back; if that has happened before, finds every block as if it had not.
+///
+/// # Safety
+///
+/// That of [`restore_all`], and no kernel was loaded.
+unsafe fn fault_once(root: u64, table: u64, region: &Region) {
+    let Some(addr) = PhysAddr::new(root) else { return };
+    let Some(ptr) = PAGES.restore(addr, block_for(size_of::<Root>())) else { return };
+    // SAFETY: the block is as long, lent to this function alone, and any bytes are a root page.
+    let root = unsafe { ptr.cast::<Root>().as_mut() };
+    let number = root.from + 1;
+    if root.faulted == 0 {
+        // SAFETY: by the caller's word.
+        let result = unsafe { fault(root, addr, table, region) };
+        verdict(format_args!("kernel {number} claims half of its blocks, and faults"), result);
+    } else {
+        let claimed = ensure(PAGES.count(State::Claimed) == 1, "a claim was left");
+        let found = claimed.and_then(|()| carried::find_unclaimed(region));
+        verdict(format_args!("kernel {number} boots again, and finds no block claimed"), found);
+    }
+    // SAFETY: 1. from the claim above. 2. The reference is used no more.
+    unsafe { PAGES.unrestore(ptr, block_for(size_of::<Root>())) };
+}
+
+/// The fault. Returns only if there is none.
+///
+/// # Safety
+///
+/// That of [`fault_once`].
+unsafe fn fault(root: &mut Root, root_at: PhysAddr, table: u64, region: &Region) -> Verdict {
+    let len = root.image_len as usize;
+    let image_at = PhysAddr::new(root.image).ok_or("there is no image")?;
+    let image = PAGES.restore(image_at, block_for(len)).ok_or("the image is not preserved")?;
+    // SAFETY: the block is as long, initialised, and lent to this function alone.
+    let elf = unsafe { slice::from_raw_parts(image.as_ptr(), len) };
+    // SAFETY: by the caller's word.
+    let kernel = unsafe { Kernel::load(elf, image_at) }.ok_or("the image is no kernel")?;
+    // SAFETY: nobody writes to the image, which stays claimed until the fault.
+    unsafe { fault::arm(Next { number: root.from + 1, kernel, root: root_at, table }) };
+
+    let mut handover = Handover { from: root.from, tag: 0, costs: Costs::default() };
+    let files = handover.restore::<File, 4096>(&root.descriptors[0]);
+    (root.faulted, root.left_at) = (1, ticks());
+    let result = carried::claim_half_and_fault(region);
+    drop(files);
+    // SAFETY: 1. from the claim above. 2. The bytes are used no more.
+    unsafe { PAGES.unrestore(image, block_for(len)) };
+    result
 }
 
 /// Whether a verdict was bad.

@@ -13,6 +13,7 @@
 //! | `jump.rs` | the kexec itself: the next kernel's ELF over this one |
 //! | `ahead.rs` | a set that nobody seals, since the kexec comes too early |
 //! | `carried.rs`, `counted.rs` | a `Region`, and in it a million records that are never copied |
+//! | `fault.rs` | a kernel that faults while it restores, and boots again |
 //! | `workloads.rs`, `refusals.rs` | chains sound and damaged, a table each |
 //! | `boot.rs`, `boot.s` | the machine: memory map, serial line, assembly |
 
@@ -24,6 +25,7 @@ mod ahead;
 pub mod boot;
 mod carried;
 mod counted;
+mod fault;
 pub mod handover;
 mod jump;
 pub mod pages;
