@@ -2,7 +2,8 @@
 //!
 //! Everything that a kernel leaves is preserved memory: the chains, the image of the kernel to be
 //! started, and the root page that says where they are. Two addresses pass in registers, those of
-//! the root page and of the table of pages.
+//! the root page and of the table of pages. The region is always at the same place, and says itself
+//! where to start.
 //!
 //! Unsafe is open here to use bare blocks, to adopt what the previous kernel left, and to jump.
 

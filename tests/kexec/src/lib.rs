@@ -3,7 +3,8 @@
 //! Kernel A boots in a virtual machine, saves what a table of workloads says, goes on after a jump
 //! that fails, and jumps into kernel B, which restores and verifies it, frees it, saves the same anew
 //! and jumps into B again. The main crate's `cargo test --test kexec` builds both, starts them and
-//! reads their verdicts.
+//! reads their verdicts. Each kernel B faults once halfway through its restore, and boots again. A
+//! million records in a region are not freed and saved anew, but carried on where they are.
 //!
 //! | file | what a kernel author finds there |
 //! |---|---|
