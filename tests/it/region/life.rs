@@ -171,3 +171,17 @@ fn sets_with_blocks_of_every_size_are_handed_over() {
     check::<65536>();
     check::<262_144>();
 }
+
+#[test]
+fn a_region_keeps_every_duty_of_an_allocator() {
+    use kho_block::mock::conformance::Conformance;
+
+    let memory = Memory::new(0x1_0000_3000, 2000);
+    let kexec = |previous: Option<Region>| match previous {
+        None => memory.create_over().unwrap(),
+        Some(_) => memory.open().unwrap(),
+    };
+    let declared = Conformance::new().claims_survive(true);
+    declared.check(kexec).unwrap();
+    declared.check_carry(kexec).unwrap();
+}
