@@ -5,8 +5,8 @@ use core::ptr::{NonNull, null_mut};
 
 /// Where the pages start that can be preserved.
 pub(crate) const POOL: u64 = 2 << 12;
-/// The end of memory.
-pub(crate) const RAM: u64 = 64 << 12;
+/// Where they end: behind them lies what is not for pages.
+pub(crate) const REGION: u64 = 64 << 12;
 
 thread_local! {
     static MEMORY: Cell<*mut u8> = const { Cell::new(null_mut()) };

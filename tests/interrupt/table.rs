@@ -19,7 +19,7 @@ use std::io::stdin;
 
 use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock};
 
-use crate::boot::{POOL, RAM, enter, physical, reach};
+use crate::boot::{POOL, REGION, enter, physical, reach};
 use crate::pages::{PAGE_SIZE, Pages};
 use crate::{memory, stepper};
 
@@ -34,7 +34,7 @@ const ALL: [Found; 3] = [(1, 1), (2, 2), (16, 3)];
 
 /// Bytes of memory.
 fn ram() -> usize {
-    usize::try_from(RAM).unwrap()
+    usize::try_from(REGION).unwrap()
 }
 
 /// A number in units of pages.
