@@ -79,6 +79,7 @@ fn each_broken_duty_is_named() {
         (How::Scribbles(RestoreFree), Duty::Exclusive),
         (How::Scribbles(Preserve), Duty::Exclusive),
         (How::Scribbles(Unpreserve), Duty::Exclusive),
+        (How::ScribblesOnCarried, Duty::Exclusive),
         (How::ShiftedAddress, Duty::Aligned),
         (How::ShiftedPointer, Duty::Aligned),
         (How::AtTheEnd, Duty::Aligned),
@@ -93,7 +94,7 @@ fn each_broken_duty_is_named() {
         (How::LendsFreed(RestoreFree), Duty::Once),
         (How::Keeps(UnpreserveFree), Duty::Once),
         (How::LendsCarried, Duty::Once),
-        (How::LendsFreedCarried, Duty::Once),
+        (How::LendsFreedCarried(UnpreserveFree), Duty::Once),
         (How::KeepsCarried, Duty::Once),
         (How::LendsBeside, Duty::Total),
         (How::LendsInside, Duty::Total),
@@ -128,7 +129,7 @@ fn each_broken_duty_is_named() {
             if refuses && carries == usize::MAX {
                 continue;
             }
-            let broken = checked(how, keeps, carries).unwrap_err();
+            let broken = checked(how, keeps, carries).expect_err(&format!("{how:?}"));
             assert_eq!(broken.duty, duty, "{how:?}: {broken}");
         }
     }
@@ -144,6 +145,15 @@ fn what_is_not_freed_shows_where_claims_are_kept_and_what_is_not_preserved_where
     ] {
         let broken = checked(how, keeps, usize::MAX).unwrap_err();
         assert_eq!(broken.duty, duty, "{how:?}: {broken}");
+    }
+}
+
+#[test]
+fn a_claim_that_was_carried_or_could_not_be_is_freed_like_any_other() {
+    let how = How::LendsFreedCarried(Call::RestoreFree);
+    for keeps in [false, true] {
+        assert_eq!(checked(how, keeps, usize::MAX).unwrap_err().duty, Duty::Unpreserve);
+        assert_eq!(checked(how, keeps, 3).unwrap_err().duty, Duty::Preserve);
     }
 }
 

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "implements `PreservedAllocator`, wrongly")]
 
 mod how;
+mod known;
 
 use core::cell::{Cell, RefCell, UnsafeCell};
 use core::ptr::{NonNull, from_ref};
@@ -15,20 +16,7 @@ use kho_block::mock::{Fault, Mock};
 use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock};
 
 pub(super) use self::how::{Call, How};
-
-/// A block that the allocator has lent, now or before. It has one pointer for all kernels.
-#[derive(Clone, Copy)]
-struct Known {
-    ptr: NonNull<u8>,
-    addr: PhysAddr,
-    size: usize,
-    /// The last call of this kernel's about it.
-    call: Option<Call>,
-    /// Whether it was given back since the allocator knows it.
-    returned: bool,
-    /// Whether it was carried.
-    carried: bool,
-}
+use self::known::{Known, spoil};
 
 #[repr(align(64))]
 struct Within(UnsafeCell<[u8; 64]>);
@@ -77,7 +65,7 @@ impl Faulty {
             known.carried = false;
             if how == How::Damages && this.mem.unclaimed() > 0 {
                 // SAFETY: a mock keeps the block, which no one has now.
-                unsafe { flip(known.ptr, known.size - 1) };
+                unsafe { spoil(known.ptr, known.size - 1) };
             }
         }
         this.home.set(0);
@@ -116,7 +104,7 @@ impl Faulty {
         self.scribble(call, Some(ptr));
         if self.how == How::Changes(call) {
             // SAFETY: a mock keeps the block; its holder waits for this call.
-            unsafe { flip(ptr, size / 2) };
+            unsafe { spoil(ptr, size / 2) };
         }
         if self.how == How::Unclaims(call) {
             // SAFETY: it is claimed, or the mock does nothing.
@@ -140,7 +128,7 @@ impl Faulty {
         };
         if self.how == How::Scribbles(call) {
             // SAFETY: a mock keeps the block; its holder waits for this call.
-            self.find(lent).into_iter().for_each(|known| unsafe { flip(known.ptr, 0) });
+            self.find(lent).into_iter().for_each(|known| unsafe { spoil(known.ptr, 0) });
         }
     }
 
@@ -182,26 +170,17 @@ impl Drop for Faulty {
     }
 }
 
-/// Changes a byte.
-///
-/// # Safety
-///
-/// It is there, and no one else uses it now.
-unsafe fn flip(ptr: NonNull<u8>, at: usize) {
-    // SAFETY: by the caller's duty.
-    let ptr = unsafe { ptr.add(at) };
-    // SAFETY: as above.
-    let byte = unsafe { ptr.read() };
-    // SAFETY: as above.
-    unsafe { ptr.write(!byte) };
-}
-
 // SAFETY: none is given: it is to be found out. No memory is lent that is not there.
 unsafe impl PreservedAllocator for Faulty {
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
         assert!(self.how != How::Panics(Call::AllocPreserve), "as planned");
         self.is_at_home();
         self.scribble(Call::AllocPreserve, None);
+        let carried = |known: &Known| known.call == Some(Call::Preserve);
+        if self.how == How::ScribblesOnCarried {
+            // SAFETY: a mock keeps the block; its holder waits for this call.
+            self.find(carried).into_iter().for_each(|known| unsafe { spoil(known.ptr, 0) });
+        }
         if let How::Room(room) = self.how {
             let used = self.mem.live() + self.mem.unclaimed();
             (used < room).then_some(()).ok_or(AllocError)?;
@@ -235,7 +214,7 @@ unsafe impl PreservedAllocator for Faulty {
                 block.addr = PhysAddr::new(0_u64.wrapping_sub(size)).unwrap();
             }
             // SAFETY: it is there, and not lent yet.
-            (How::Dirty, _) => unsafe { flip(ptr, size - 1) },
+            (How::Dirty, _) => unsafe { spoil(ptr, size - 1) },
             _ => {}
         }
         Ok(block)
@@ -269,6 +248,10 @@ unsafe impl PreservedAllocator for Faulty {
             let end = known.addr.get() + u64::try_from(known.size).unwrap();
             known.addr < addr && addr.get() < end
         };
+        let second_half = |known: &Known| {
+            let half = u64::try_from(known.size / 2).unwrap();
+            known.call.is_none() && known.addr.checked_add(half) == Some(addr)
+        };
         let end = |addr: PhysAddr, size: usize| addr.checked_add(u64::try_from(size).unwrap());
         let above = |known: &Known| end(known.addr, known.size) == Some(addr);
         let below = |known: &Known| end(addr, size) == Some(known.addr);
@@ -284,11 +267,11 @@ unsafe impl PreservedAllocator for Faulty {
             How::LendsSmaller => at.is_some_and(|known| size == known.size / 2),
             How::LendsFreed(freed) => call == Some(freed),
             How::LendsCarried => call == Some(Call::Preserve),
-            How::LendsFreedCarried => {
-                call == Some(Call::UnpreserveFree) && exact.is_some_and(|known| known.carried)
+            How::LendsFreedCarried(freed) => {
+                call == Some(freed) && exact.is_some_and(|known| known.carried)
             }
             How::LendsBeside => !aligned && self.find(inside).is_some(),
-            How::LendsInside => aligned && at.is_none() && self.find(inside).is_some(),
+            How::LendsInside => at.is_none() && self.find(second_half).is_some(),
             How::LendsAbove => at.is_none() && self.find(above).is_some(),
             How::LendsBelow => at.is_none() && self.find(below).is_some(),
             How::LendsAnywhere => addr.get() > u64::MAX / 2,

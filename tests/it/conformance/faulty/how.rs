@@ -18,6 +18,8 @@ pub(crate) enum How {
     SameAddress,
     /// A call writes to a block that is lent.
     Scribbles(Call),
+    /// A new block costs one that is carried a byte.
+    ScribblesOnCarried,
     ShiftedAddress,
     ShiftedPointer,
     /// A block ends where addresses do.
@@ -37,6 +39,7 @@ pub(crate) enum How {
     LendsFreed(Call),
     /// Addresses are rounded.
     LendsBeside,
+    /// What the previous kernel left is lent by its second half too.
     LendsInside,
     LendsAbove,
     LendsBelow,
@@ -58,8 +61,8 @@ pub(crate) enum How {
     /// A call gives the claim back.
     Unclaims(Call),
     LendsCarried,
-    /// What was carried and then freed can still be claimed.
-    LendsFreedCarried,
+    /// What was carried and then freed by this call can still be claimed.
+    LendsFreedCarried(Call),
     /// What was carried is not freed.
     KeepsCarried,
     /// What is not to be preserved is not claimed any more.
