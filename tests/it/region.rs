@@ -143,13 +143,13 @@ fn lend_everything(region: &Region) -> (usize, usize) {
         size.div_ceil(UNIT)
     };
     let (mut allocated, mut restored) = (0, 0);
-    for log2 in (5..48).rev() {
+    for log2 in (5..usize::BITS.min(48)).rev() {
         while let Ok(PreservedBlock { ptr, addr }) = region.alloc_preserve(1 << log2) {
             assert!(bytes(ptr, 1 << log2).iter().all(|&byte| byte == 0));
             allocated += lend(addr, ptr, 1 << log2);
         }
     }
-    for log2 in 5..64 {
+    for log2 in 5..usize::BITS {
         for unit in 0..units {
             let addr = PhysAddr::new(base + (unit * UNIT) as u64).unwrap();
             if let Some(ptr) = region.restore(addr, 1 << log2) {

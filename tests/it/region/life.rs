@@ -102,7 +102,7 @@ fn nothing_is_lent_twice_or_by_another_name() {
     let region = memory.open().unwrap();
     let restore = |addr: u64, size| region.restore(PhysAddr::new(addr).unwrap(), size);
     let addr = block.addr.get();
-    for size in (5..64).map(|log2| 1 << log2).filter(|&size| size != 8192) {
+    for size in (5..usize::BITS).map(|log2| 1 << log2).filter(|&size| size != 8192) {
         assert_eq!(restore(addr, size), None, "{size}");
     }
     for size in [0, 1, 16, 31, 33, 8191, 8193, usize::MAX] {
