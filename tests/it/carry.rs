@@ -233,6 +233,23 @@ fn the_sound_part_of_a_damaged_chain_is_carried_on() {
 }
 
 #[test]
+fn a_spare_block_before_the_damage_leads_nowhere_once_it_is_carried_on() {
+    let (mut mem, head) = chain(&[2, 0, 1]);
+    mem.write(head.unwrap().get() + 2 * 32 + 8, &3_u64.to_ne_bytes());
+    let (set, damage) = Taken::salvage(&mem, head);
+    assert_eq!((damage.unwrap().block, set.block_count()), (2, 2));
+    let mut set = set.adopt().unwrap();
+    set.audit().unwrap();
+    set.extend_from_slice(&[2, 3, 4]).unwrap();
+    set.audit().unwrap();
+    let head = set.into_head();
+    mem.discard_unclaimed();
+    mem.reboot();
+    let set = Taken::restore_with(&mem, head, RestoreChecks::all()).unwrap();
+    assert!(set.iter().copied().eq(0..5));
+}
+
+#[test]
 fn a_link_is_refused_if_a_half_of_it_or_its_count_is_not_so() {
     use kho_block::LinkError;
     use kho_block::zerocopy::{FromBytes, IntoBytes};
