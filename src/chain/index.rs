@@ -265,13 +265,15 @@ impl Index {
         }
         let tail = self.ends.tail.block;
         match len.checked_sub(1) {
-            // The chain ends there already.
+            // INVARIANT: 2 and 3. the chain ends there already, and no other block stays.
             Some(last) if last == tail && self.ends.spare.is_some() => self.ends.spare = None,
             Some(last) => {
+                // INVARIANT: 2 and 3. it becomes the last, of the chain or of the spare blocks.
                 if let Some(last) = self.blocks.get(last) {
                     last.header().set_next(None);
                 }
                 if len <= tail {
+                    // INVARIANT: 3. what was spare is behind the tail, and goes.
                     self.ends.spare = None;
                 }
             }
@@ -280,6 +282,7 @@ impl Index {
                     first.header().set_next(None);
                     first.header().set_count(0);
                 }
+                // INVARIANT: 2, 3 and 4. no block stays.
                 self.ends = Ends::NONE;
             }
         }

@@ -51,6 +51,8 @@ impl Ends {
     /// is full, and makes it the tail. The caller then sets the tail's count.
     pub(crate) fn link(&mut self, tail: &Header, spare: &Header) {
         let addr = self.spare;
+        // INVARIANT: 2, 3 and 4 of the index. The next spare block starts the others, and the first
+        // is the last one of the chain.
         self.spare = spare.next();
         spare.set_next(None);
         tail.set_next(addr);
@@ -63,6 +65,8 @@ impl Ends {
     #[inline]
     pub(crate) fn unlink(&mut self, before: &Header, tail: &Header) {
         let addr = before.next();
+        // INVARIANT: 2 and 3 of the index. `before` ends the chain, and the tail starts the spare
+        // blocks.
         before.set_next(None);
         tail.set_next(self.spare);
         self.spare = addr;
@@ -74,6 +78,7 @@ impl Ends {
     pub(crate) fn retreat(&mut self, start: usize) {
         let Tail { block, start: end, .. } = self.tail;
         let count = end.saturating_sub(start);
+        // INVARIANT: 4 of the index. What lies between the two starts is in the block before.
         self.tail = Tail { block: block.saturating_sub(1), start, count };
     }
 }
