@@ -320,8 +320,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! The repository has one for bare metal to copy, `tests/kexec/src/pages.rs`, in two kernels that
-//! hand over to each other in a virtual machine.
+//! On bare metal there is no KHO to ask: reserve a range, and take a [`Region`]. The repository has two
+//! kernels that do, and hand over to each other in a virtual machine: `tests/kexec`.
 //!
 //! # When the kexec comes early
 //!

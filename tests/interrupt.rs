@@ -5,7 +5,7 @@
 //! it with ptrace, so this needs Linux, and a container that allows ptrace. At every stop the chain
 //! must be sound, and its entries the first so many of what was pushed, each of them whole. How many
 //! they are, from the first stop to the last, is the list that each test gives. `region.rs` does the
-//! same to a `Region`, and `table.rs` to the allocator of the kernels in `tests/kexec`.
+//! same to a `Region`.
 //!
 //! ```text
 //! cargo test --test interrupt -- --nocapture
@@ -20,24 +20,12 @@
     reason = "a test panics when it fails"
 )]
 
-#[path = "interrupt/boot.rs"]
-mod boot;
 #[path = "interrupt/memory.rs"]
 mod memory;
-#[expect(
-    clippy::as_conversions,
-    dead_code,
-    unreachable_pub,
-    reason = "it is a kernel's, and has what a kernel uses"
-)]
-#[path = "kexec/src/pages.rs"]
-mod pages;
 #[path = "interrupt/region.rs"]
 mod region;
 #[path = "interrupt/stepper.rs"]
 mod stepper;
-#[path = "interrupt/table.rs"]
-mod table;
 
 use core::mem;
 use core::panic::AssertUnwindSafe;

@@ -5,12 +5,11 @@
 //!          0  firmware, start info, and the pages that a jump runs in   |
 //!      1 MiB  IMAGE: the running kernel, with its stack                 | mapped here, and
 //!      8 MiB  HEAP                                                      | again at UPPER
-//!     16 MiB  POOL: pages, preserved or free                            | mapped at UPPER
-//!    256 MiB  REGION: kept free for a `kho_block::Region`               | only
+//!     16 MiB  REGION: kept free for a `kho_block::Region`               | mapped at UPPER only
 //!    352 MiB  RAM: the end
 //! ```
 //!
-//! A kernel for more machines than this one reads the last three from its memory map.
+//! A kernel for more machines than this one reads the last two from its memory map.
 //!
 //! Unsafe is open here to run assembly and to turn addresses into pointers.
 
@@ -30,10 +29,8 @@ use linked_list_allocator::LockedHeap;
 pub const IMAGE: u64 = 1 << 20;
 /// Where the heap starts.
 pub const HEAP: u64 = 8 << 20;
-/// Where the pages start that can be preserved.
-pub const POOL: u64 = 16 << 20;
-/// Where the pages end, and the memory starts that every kernel keeps free for the region.
-pub const REGION: u64 = 256 << 20;
+/// Where the memory starts that every kernel keeps free for the region.
+pub const REGION: u64 = 16 << 20;
 /// The end of memory, and of the region.
 pub const RAM: u64 = 352 << 20;
 /// From a physical address to the one where all of memory is mapped.
@@ -44,7 +41,7 @@ pub const POISON: u64 = 0xdead_beef_dead_beef;
 global_asm!(
     include_str!("boot.s"),
     IMAGE = const IMAGE,
-    POOL = const POOL,
+    REGION = const REGION,
     RAM = const RAM,
     UPPER = const UPPER,
     POISON = const POISON,
@@ -60,7 +57,7 @@ static HEAP_ALLOCATOR: LockedHeap = LockedHeap::empty();
 /// There is no heap yet.
 #[must_use]
 pub unsafe fn heap_is_poisoned() -> bool {
-    let words = (POOL - HEAP) as usize / size_of::<u64>();
+    let words = (REGION - HEAP) as usize / size_of::<u64>();
     let start = ptr::with_exposed_provenance::<u64>(HEAP as usize);
     // SAFETY: the heap's memory is mapped, is initialised as memory is, and nobody's.
     unsafe { slice::from_raw_parts(start, words) }.iter().all(|&word| word == POISON)
@@ -73,8 +70,8 @@ pub unsafe fn heap_is_poisoned() -> bool {
 /// It is the kernel's first call of this function.
 pub unsafe fn make_heap() {
     let start = ptr::with_exposed_provenance_mut(HEAP as usize);
-    // SAFETY: the memory from `HEAP` to `POOL` is mapped, and nobody's before this call.
-    unsafe { HEAP_ALLOCATOR.lock().init(start, (POOL - HEAP) as usize) };
+    // SAFETY: the memory from `HEAP` to `REGION` is mapped, and nobody's before this call.
+    unsafe { HEAP_ALLOCATOR.lock().init(start, (REGION - HEAP) as usize) };
 }
 
 /// Where this kernel reaches a physical address; only an address.

@@ -42,8 +42,8 @@ start32:
 start_info_in_rdi:
     mov edi, ebx
 
-# Where a kexec enters, in 64-bit mode and with this image mapped to its own addresses. Both
-# arguments of `kernel` are in place, in rdi and rsi; nothing else is taken from the kernel before.
+# Where a kexec enters, in 64-bit mode and with this image mapped to its own addresses. Nothing is
+# taken from the kernel before; rdi is the argument of kernel A, from power-on.
 
     .globl start64
 start64:
@@ -74,20 +74,17 @@ segments:
 
 # The jump. This code is copied to a page outside of every image and runs there.
 #
-#   rdi  the next kernel's first argument
-#   rsi  its second
-#   rdx  its entry
-#   rcx  what to copy: 8 times to, from, bytes, zeros to follow
-#   r8   page tables that map all memory to its own addresses, outside of every image as well
+#   rdi  the next kernel's entry
+#   rsi  what to copy: 8 times to, from, bytes, zeros to follow
+#   rdx  page tables that map all memory to its own addresses, outside of every image as well
 
     .globl trampoline, trampoline_end
 trampoline:
-    mov cr3, r8
-    mov r8, rcx
+    mov cr3, rdx
+    mov r8, rsi
     mov r9, rdi
-    mov r10, rsi
     mov edi, {IMAGE}                # this kernel is no more: image, stack and heap
-    mov ecx, ({POOL} - {IMAGE}) / 8
+    mov ecx, ({REGION} - {IMAGE}) / 8
     mov rax, {POISON}
     rep stosq
     lea r11, [r8 + 8 * 32]
@@ -102,9 +99,7 @@ next_piece:
     add r8, 32
     cmp r8, r11
     jne next_piece
-    mov rdi, r9
-    mov rsi, r10
-    jmp rdx
+    jmp r9
 trampoline_end:
 
 # Two maps of memory, in pages of 2 MiB: below, the kernel's own part at its physical addresses;
@@ -126,7 +121,7 @@ pdpt_upper:
     .fill 511, 8, 0
 pd_lower:
     .set page, 0
-    .rept {POOL} >> 21
+    .rept {REGION} >> 21
     .quad page << 21 | 0x83
     .set page, page + 1
     .endr

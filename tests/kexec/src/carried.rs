@@ -1,24 +1,24 @@
-//! A million records that every kernel goes on with where they are, in a region that stays.
+//! A million records that every kernel goes on with where they are.
 //!
-//! The first kernel makes a `Region` of memory that no other allocator knows, and fills a set in it.
-//! Each of the next ones opens the region, adopts the set, and changes, removes and adds some records;
-//! the last one frees it. What a record has to be is told by a model on the heap, in which every
-//! kernel goes through what all kernels before it did.
+//! The first kernel fills a set. Each of the next ones adopts it, and changes, removes and adds some
+//! records; the last one frees it. What a record has to be is told by a model on the heap, in which
+//! every kernel goes through what all kernels before it did.
 //!
-//! Unsafe is open here to take charge of the region's memory.
+//! Unsafe is open here to look at headers before anybody has claimed a block.
 
-#![expect(unsafe_code, reason = "takes charge of the region's memory")]
+#![expect(unsafe_code, reason = "reads memory that nobody has claimed")]
 
 use alloc::format;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use kho_block::{BlockHeader, IncomingSet, OutgoingSet, PhysAddr, Region, RegionError, scan};
+use kho_block::{Descriptor, IncomingSet, OutgoingSet, PhysAddr, Region, scan};
 
-use crate::boot::{RAM, REGION, reach};
+use crate::boot::reach;
 use crate::counted::Counted;
-use crate::workloads::{Verdict, ensure};
+use crate::verdict::{Verdict, ensure};
+use crate::{memory, root};
 
 /// Records that the first kernel leaves, and how many each one after it removes and adds.
 const RECORDS: usize = 1_000_000;
@@ -28,7 +28,7 @@ const ADDED: usize = 20_000;
 const CARRYING: usize = 2;
 
 /// What the descriptor calls the records.
-const TAG: u64 = 0x6361_7272_6965_6400;
+pub(crate) const TAG: u64 = 0x6361_7272_6965_6400;
 
 type Incoming<'a> = IncomingSet<Record, Counted<'a>>;
 type Outgoing<'a> = OutgoingSet<Record, Counted<'a>>;
@@ -95,75 +95,30 @@ fn removed(number: u64) -> impl Iterator<Item = usize> {
     (0..REMOVED).map(move |n| n * 97 + number as usize + 1)
 }
 
-/// Where the region is.
-const BASE: PhysAddr = PhysAddr::new(REGION).expect("it is not at 0");
-
-/// The region's memory, as this kernel has mapped it.
-fn memory() -> NonNull<[u8]> {
-    NonNull::slice_from_raw_parts(reach(REGION), (RAM - REGION) as usize)
-}
-
-/// Makes the region as the first kernel, and leaves the records in it.
-///
-/// # Safety
-///
-/// Nobody else uses the memory from [`REGION`] to [`RAM`].
-pub(crate) unsafe fn create() -> Verdict {
-    // SAFETY: 1. `boot.s` has mapped it. 2. `reach` says so. 3. by the caller's word.
-    let blank = unsafe { Region::open(BASE, memory()) };
-    ensure(blank.is_err_and(|error| error == RegionError::Blank), "there is a region already")?;
-    // SAFETY: as above.
-    let region = unsafe { Region::create(BASE, memory()) }?;
-    let mut set = Outgoing::new(Counted::new(&region));
+/// Fills the set as the first kernel, and leaves it.
+pub(crate) fn create(region: &Region) -> Verdict<Descriptor> {
+    let mut set = Outgoing::new(Counted::new(region));
     set.grow(RECORDS)?;
     for &model in &Model::found_by(2).0 {
         push(&mut set, model)?;
     }
     ensure(set.allocator().allocated() == set.block_count(), "more blocks than there are")?;
-    leave(&region, set)
+    Ok(leave(set))
 }
 
-/// Takes the region over from the previous kernel.
-///
-/// # Errors
-///
-/// If there is none.
-///
-/// # Safety
-///
-/// That of [`create`].
-pub(crate) unsafe fn open() -> Result<Region, RegionError> {
-    // SAFETY: 1. `boot.s` has mapped it. 2. `reach` says so. 3. by the caller's word.
-    unsafe { Region::open(BASE, memory()) }
-}
-
-/// How many records are coming, found out without a heap; `None` if the chain is damaged.
+/// How many records are coming, found out without a heap; `None` if a chain is damaged.
 ///
 /// # Safety
 ///
 /// Nobody has been lent a block of the region.
 pub(crate) unsafe fn coming(region: &Region) -> Option<usize> {
-    let root = region.root()?;
-    root.check(Incoming::LAYOUT, TAG).ok()?;
-    let mut blocks = scan(root.head(), Incoming::LAYOUT, |addr| {
-        // SAFETY: by the caller's word.
-        unsafe { header(region, addr) }
-    });
+    // SAFETY: by the caller's word.
+    let descriptor = unsafe { root::coming(region, TAG) }?;
+    descriptor.check(Incoming::LAYOUT, TAG).ok()?;
+    // SAFETY: by the caller's word.
+    let read = |addr| unsafe { memory::read(region, addr) };
+    let mut blocks = scan(descriptor.head(), Incoming::LAYOUT, read);
     blocks.try_fold(0_usize, |records, block| Some(records + block.ok()?.count))
-}
-
-/// The header at an address, if that is in the region.
-///
-/// # Safety
-///
-/// That of [`coming`].
-unsafe fn header(region: &Region, addr: PhysAddr) -> Option<BlockHeader> {
-    let offset = addr.get().checked_sub(region.base().get())? as usize;
-    if offset > region.size() - size_of::<BlockHeader>() {
-        return None;
-    }
-    // SAFETY: it lies in the region, which is mapped and initialised, and nobody writes to it.
-    Some(unsafe { reach(addr.get()).cast().read_unaligned() })
 }
 
 /// Adds a record, which is told where it is.
@@ -180,19 +135,31 @@ fn write(set: &mut Outgoing<'_>, position: usize, model: u32) -> Verdict {
     Ok(())
 }
 
-/// Tells the next kernel where the records are, and leaves them.
-fn leave(region: &Region, set: Outgoing<'_>) -> Verdict {
+/// Leaves the records to the next kernel.
+fn leave(set: Outgoing<'_>) -> Descriptor {
     let sealed = set.seal();
-    region.set_root(Some(&sealed.descriptor(TAG)));
+    let descriptor = sealed.descriptor(TAG);
     sealed.leave();
-    Ok(())
+    descriptor
+}
+
+/// Bytes of the blocks that so many records are in.
+pub(crate) fn bytes_of(records: usize) -> u64 {
+    blocks_of(records) as u64 * 8192
+}
+
+fn blocks_of(records: usize) -> usize {
+    records.div_ceil(Incoming::CAPACITY_PER_BLOCK)
 }
 
 /// Restores the set as kernel `number`, and finds every record as it has to be, where it was written;
 /// returns what the records are.
-fn restore(region: &Region, number: u64) -> Verdict<(Incoming<'_>, Model)> {
-    let root = region.root().ok_or("there is no root")?;
-    let set = Incoming::restore_from(Counted::new(region), &root, TAG)?;
+fn restore<'a>(
+    region: &'a Region,
+    number: u64,
+    descriptor: &Descriptor,
+) -> Verdict<(Incoming<'a>, Model)> {
+    let set = Incoming::restore_from(Counted::new(region), descriptor, TAG)?;
     let model = Model::found_by(number);
     ensure(set.len() == model.0.len(), "another number of records")?;
     for ((position, record), &model) in set.iter().enumerate().zip(&model.0) {
@@ -207,35 +174,25 @@ fn restore(region: &Region, number: u64) -> Verdict<(Incoming<'_>, Model)> {
 }
 
 /// Claims half of the blocks, and faults.
-pub(crate) fn claim_half_and_fault(region: &Region) -> Verdict {
-    let root = region.root().ok_or("there is no root")?;
-    let half = blocks_of(root.entries as usize) / 2;
-    Incoming::restore_from(Counted::faulting(region, half), &root, TAG)
-        .map_err(|error| format!("{error}"))?;
+pub(crate) fn claim_half_and_fault(region: &Region, descriptor: &Descriptor) -> Verdict {
+    let half = blocks_of(descriptor.entries as usize) / 2;
+    Incoming::restore_from(Counted::faulting(region, half), descriptor, TAG)?;
     Err("there was no fault".into())
 }
 
-/// Finds no other blocks than the records', and none of them claimed.
-pub(crate) fn find_unclaimed(region: &Region) -> Verdict {
-    let root = region.root().ok_or("there is no root")?;
-    let blocks = region.unclaimed().filter(|block| !block.given_back).count();
-    ensure(blocks == blocks_of(root.entries as usize), "another number of blocks is left")
-}
-
-/// Blocks that so many records are in.
-fn blocks_of(records: usize) -> usize {
-    records.div_ceil(Incoming::CAPACITY_PER_BLOCK)
-}
-
-/// Goes on with the records as kernel `number`, and leaves them to the next. Returns how many there
-/// were.
-pub(crate) fn carry(region: &Region, number: u64) -> Verdict<usize> {
-    let (set, mut model) = restore(region, number)?;
+/// Goes on with the records as kernel `number`, and leaves them to the next, which `name` tells where
+/// they are. Returns how many there were, and where they are.
+pub(crate) fn carry(
+    region: &Region,
+    number: u64,
+    descriptor: &Descriptor,
+    name: impl FnOnce(&Descriptor) -> Verdict,
+) -> Verdict<(usize, Option<Descriptor>)> {
+    let (set, mut model) = restore(region, number, descriptor)?;
     let found = set.len();
-    ensure(region.unclaimed().next().is_none(), "other blocks are left")?;
     let mut set = set.adopt().map_err(|error| error.into_kind())?;
-    // From here on there may be other numbers of records than the old root promises.
-    region.set_root(Some(&set.descriptor(TAG)));
+    // From here on there may be other numbers of records than the old descriptor promises.
+    name(&set.descriptor(TAG))?;
     let blocks: Vec<_> = set.block_addrs().collect();
 
     model.change(number);
@@ -256,17 +213,20 @@ pub(crate) fn carry(region: &Region, number: u64) -> Verdict<usize> {
     ensure(set.block_addrs().zip(&blocks).all(|(is, was)| is == *was), "a block has moved")?;
     let added = set.block_count() - blocks.len();
     ensure(set.allocator().allocated() == added, "more was allocated than was added")?;
-    leave(region, set)?;
-    Ok(found)
+    Ok((found, Some(leave(set))))
 }
 
-/// Verifies the records as kernel `number`, and frees them. Returns how many there were.
-pub(crate) fn free(region: &Region, number: u64) -> Verdict<usize> {
-    let (mut set, _) = restore(region, number)?;
+/// Verifies the records as kernel `number`, and frees them, which `forget` says to the next before.
+/// Returns how many there were.
+pub(crate) fn free(
+    region: &Region,
+    number: u64,
+    descriptor: &Descriptor,
+    forget: impl FnOnce(),
+) -> Verdict<(usize, Option<Descriptor>)> {
+    let (mut set, _) = restore(region, number, descriptor)?;
     let found = set.len();
-    region.set_root(None);
+    forget();
     set.destroy();
-    let is_empty = region.preserved().count() == 1 && region.unclaimed().next().is_none();
-    ensure(is_empty, "blocks are left")?;
-    Ok(found)
+    Ok((found, None))
 }

@@ -20,12 +20,12 @@ pub(crate) struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    pub(crate) const fn new(region: &'a Region) -> Self {
+    pub(crate) fn new(region: &'a Region) -> Self {
         Self::faulting(region, usize::MAX)
     }
 
     /// A region that the kernel does not survive: so many blocks are claimed before it faults.
-    pub(crate) const fn faulting(region: &'a Region, claims: usize) -> Self {
+    pub(crate) fn faulting(region: &'a Region, claims: usize) -> Self {
         Self { region, allocated: AtomicUsize::new(0), claims: AtomicUsize::new(claims) }
     }
 

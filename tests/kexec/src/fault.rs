@@ -5,10 +5,10 @@
 #![expect(unsafe_code, reason = "faults, and leaves this kernel for another")]
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use kho_block::PhysAddr;
 use spin::Mutex;
 
 use crate::boot::{self, Exit, say};
@@ -19,12 +19,10 @@ const INVALID_OPCODE: usize = 6;
 
 /// Where a fault leads.
 pub(crate) struct Next {
-    /// The kernel that faults.
-    pub(crate) number: u64,
-    /// The one to jump into, and what it is called with.
+    /// What the kernel has done until it faults, as a sentence without its end.
+    pub(crate) done: String,
+    /// The one to jump into.
     pub(crate) kernel: Kernel,
-    pub(crate) root: PhysAddr,
-    pub(crate) table: u64,
 }
 
 static NEXT: Mutex<Option<Next>> = Mutex::new(None);
@@ -70,11 +68,11 @@ pub(crate) fn fault() -> ! {
 extern "C" fn faulted() -> ! {
     let next = NEXT.try_lock().and_then(|mut next| next.take());
     let next = next.filter(|_| IS_MEANT.load(Relaxed));
-    let Some(Next { number, kernel, root, table }) = next else {
+    let Some(Next { done, kernel }) = next else {
         say(format_args!("FAIL  an invalid instruction"));
         boot::exit(Exit::Failure)
     };
-    say(format_args!("ok    kernel {number} claims half of its blocks, and faults"));
+    say(format_args!("ok    {done}, and faults"));
     // SAFETY: by the word of `arm`'s caller.
-    unsafe { kernel.enter(root, table) }
+    unsafe { kernel.enter() }
 }

@@ -126,18 +126,17 @@ impl Kernel {
         Some(Self { entry: header.entry })
     }
 
-    /// Jumps: the next kernel's `kernel` is called with these arguments. Of this one nothing but
-    /// preserved memory is left.
+    /// Jumps: the next kernel's `kernel` is called. Of this one nothing but the region is left.
     ///
     /// # Safety
     ///
     /// The bytes that were loaded from have not changed.
-    pub(crate) unsafe fn enter(self, root: PhysAddr, table: u64) -> ! {
-        type Trampoline = extern "C" fn(u64, u64, u64, u64, u64) -> !;
+    pub(crate) unsafe fn enter(self) -> ! {
+        type Trampoline = extern "C" fn(u64, u64, u64) -> !;
         let code = ptr::with_exposed_provenance::<()>(CODE as usize);
         // SAFETY: `load` has put the trampoline there, which never returns, and the page is mapped
         // at its own address, by these page tables and the trampoline's.
         let trampoline: Trampoline = unsafe { mem::transmute(code) };
-        trampoline(root.get(), table, self.entry, LIST, TABLES[0])
+        trampoline(self.entry, LIST, TABLES[0])
     }
 }

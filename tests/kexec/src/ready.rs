@@ -5,14 +5,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use kho_block::{BlockSet, Descriptor, Entry, Outgoing, Sealed};
+use kho_block::{BlockSet, Descriptor, Entry, Outgoing, Region, Sealed};
 
-use crate::pages::Pages;
-use crate::workloads::{Handover, Verdict, ensure, timed};
+use crate::verdict::{Verdict, ensure};
+use crate::workloads::{Handover, timed};
 
 /// A set that is sealed, whatever its records are.
 pub(crate) trait Ready {
-    /// What the root page says of it.
+    /// What the root says of it.
     fn descriptor(&self) -> Descriptor;
 
     /// Takes the set back, finds it as it was, appends what is still to come, and leaves it to the
@@ -21,7 +21,7 @@ pub(crate) trait Ready {
 }
 
 /// A set of this kernel.
-type Set<T, const BLOCK_SIZE: usize> = BlockSet<T, &'static Pages, Outgoing, BLOCK_SIZE>;
+type Set<T, const BLOCK_SIZE: usize> = BlockSet<T, &'static Region, Outgoing, BLOCK_SIZE>;
 
 struct Held<T: Entry, const BLOCK_SIZE: usize> {
     sealed: Sealed<Set<T, BLOCK_SIZE>>,

@@ -4,25 +4,18 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use core::error::Error;
 
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{
-    BlockSet, Descriptor, Entry, GrowErrorKind, IncomingSet, Link, MAX_BLOCKS, Outgoing,
+    BlockSet, Descriptor, Entry, GrowErrorKind, IncomingSet, Link, MAX_BLOCKS, Outgoing, Region,
     SharedBlockSet,
 };
+use spin::Once;
 
 use crate::boot::ticks;
-use crate::pages::{PAGES, Pages, State};
+use crate::memory::in_use;
 use crate::ready::{self, Ready};
-
-/// How a step ends.
-pub(crate) type Verdict<T = ()> = Result<T, Box<dyn Error>>;
-
-/// `Err(what)` unless `holds`.
-pub(crate) fn ensure(holds: bool, what: &'static str) -> Verdict {
-    if holds { Ok(()) } else { Err(what.into()) }
-}
+use crate::verdict::{Verdict, ensure};
 
 /// A row of the table.
 pub(crate) struct Workload {
@@ -34,7 +27,7 @@ pub(crate) struct Workload {
     pub(crate) restore: fn(&mut Handover, &Descriptor) -> Verdict,
 }
 
-/// What the root page says of each row.
+/// What the root says of each row.
 pub(crate) type Descriptors = [Descriptor; WORKLOADS.len()];
 
 /// The table.
@@ -42,7 +35,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
     Workload {
         name: "630000 files in 10000 blocks of 4 KiB",
         save: |handover| {
-            let mut set = BlockSet::<File, _, _, 4096>::new(&PAGES);
+            let mut set = BlockSet::<File, _, _, 4096>::new(handover.region);
             set.grow(FILES)?;
             let written = set.writer().extend((0..FILES).map(|n| handover.file(n)));
             ensure(written == FILES, "the writer stopped early")?;
@@ -59,9 +52,9 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
     Workload {
         name: "2000 sessions, each with its own chain of files",
         save: |handover| {
-            let mut sessions = BlockSet::<Session, _>::new(&PAGES);
+            let mut sessions = BlockSet::<Session, _>::new(handover.region);
             for n in 0..SESSIONS {
-                let mut files = BlockSet::<File, _>::new(&PAGES);
+                let mut files = BlockSet::<File, _>::new(handover.region);
                 for file in 0..files_of(n) {
                     files.push(handover.file(file))?;
                 }
@@ -73,9 +66,10 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
         restore: |handover, descriptor| {
             let mut sessions = handover.restore::<Session, 8192>(descriptor)?;
             ensure(sessions.len() == SESSIONS, "not 2000 sessions")?;
+            let region = handover.region;
             for (n, session) in sessions.iter().enumerate() {
                 ensure(session.name == name_of(n), "another session's name")?;
-                let files = timed(&mut handover.costs.restore, || session.files.restore(&PAGES))?;
+                let files = timed(&mut handover.costs.restore, || session.files.restore(region))?;
                 handover.verify_and_free(files, files_of(n), Handover::file)?;
             }
             timed(&mut handover.costs.free, || sessions.destroy());
@@ -85,11 +79,13 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
     Workload {
         name: "a set behind a lock in a static",
         save: |handover| {
+            let empty = || SharedBlockSet::new(BlockSet::new(handover.region));
+            let shared = SHARED.call_once(empty);
             for n in 0..5000 {
-                SHARED.write().push(handover.word(n))?;
+                shared.write().push(handover.word(n))?;
             }
-            ensure(SHARED.read().len() == 5000, "not 5000 words")?;
-            let set = SHARED.write().take();
+            ensure(shared.read().len() == 5000, "not 5000 words")?;
+            let set = shared.write().take();
             Ok(ready::seal(handover, set))
         },
         restore: |handover, descriptor| {
@@ -100,7 +96,7 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
     Workload {
         name: "3 blocks that are exactly full",
         save: |handover| {
-            let mut set = BlockSet::<u64, _>::new(&PAGES);
+            let mut set = BlockSet::<u64, _>::new(handover.region);
             for n in 0..FULL {
                 set.push(handover.word(n))?;
             }
@@ -116,14 +112,14 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
     Workload {
         name: "1 block of 100, the spare ones trimmed",
         save: |handover| {
-            let before = PAGES.count(State::Outgoing);
-            let mut set = BlockSet::<u64, _>::new(&PAGES);
+            let before = in_use(handover.region);
+            let mut set = BlockSet::<u64, _>::new(handover.region);
             set.grow(FULL / 3 * 100)?;
-            ensure(PAGES.count(State::Outgoing) == before + 100, "not 100 blocks")?;
+            ensure(in_use(handover.region) == before + 100 * 8192, "not 100 blocks")?;
             set.push(handover.word(0))?;
             set.push(handover.word(1))?;
             let ready = ready::seal(handover, set);
-            ensure(PAGES.count(State::Outgoing) == before + 1, "spare blocks are preserved")?;
+            ensure(in_use(handover.region) == before + 8192, "spare blocks are preserved")?;
             Ok(ready)
         },
         restore: |handover, descriptor| {
@@ -135,15 +131,15 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
     Workload {
         name: "a set that met the end of memory while growing",
         save: |handover| {
-            let mut set = BlockSet::<u64, _, _, 65536>::new(&PAGES);
+            let mut set = BlockSet::<u64, _, _, 65536>::new(handover.region);
             set.push(handover.word(0))?;
-            let before = PAGES.count(State::Free);
+            let before = in_use(handover.region);
             let capacity = set.capacity();
             let all = capacity * MAX_BLOCKS; // 625 MiB
             let Err(error) = set.grow(all) else { return Err("memory has no end".into()) };
             ensure(error.kind == GrowErrorKind::OutOfMemory, "another error")?;
             ensure(error.obtained > 1000, "refused too early")?;
-            ensure(PAGES.count(State::Free) == before, "blocks were not given back")?;
+            ensure(in_use(handover.region) == before, "blocks were not given back")?;
             ensure(set.capacity() == capacity, "the set is not as it was")?;
             set.push(handover.word(1))?;
             Ok(ready::seal(handover, set))
@@ -159,9 +155,9 @@ pub(crate) const WORKLOADS: [Workload; 6] = [
 const FILES: usize = 630_000;
 const SESSIONS: usize = 2000;
 /// Words in 3 blocks.
-const FULL: usize = 3 * BlockSet::<u64, &Pages>::CAPACITY_PER_BLOCK;
+const FULL: usize = 3 * BlockSet::<u64, &Region>::CAPACITY_PER_BLOCK;
 
-static SHARED: SharedBlockSet<u64, &Pages> = SharedBlockSet::new(BlockSet::new(&PAGES));
+static SHARED: Once<SharedBlockSet<u64, &Region>> = Once::new();
 
 /// The record that LUO keeps of a file.
 #[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -194,8 +190,10 @@ fn files_of(session: usize) -> usize {
     session % 254
 }
 
-/// A row's turn: from which kernel, under which tag, and at what cost so far.
+/// A row's turn: where, from which kernel, under which tag, and at what cost so far.
 pub(crate) struct Handover {
+    /// Where every set of it is.
+    pub(crate) region: &'static Region,
     /// The number of the kernel that saves.
     pub(crate) from: u64,
     /// What [`Descriptor`]s call the row's entries.
@@ -226,6 +224,10 @@ pub(crate) fn timed<R>(sum: &mut u64, f: impl FnOnce() -> R) -> R {
 }
 
 impl Handover {
+    pub(crate) fn new(region: &'static Region, from: u64) -> Self {
+        Self { region, from, tag: 0, costs: Costs::default() }
+    }
+
     /// Word `n`, a different one from every kernel.
     pub(crate) fn word(&self, n: usize) -> u64 {
         (n as u64 ^ self.from << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -241,7 +243,7 @@ impl Handover {
     /// Leaves a set to the next kernel.
     pub(crate) fn leave<T: Entry, const BLOCK_SIZE: usize>(
         &mut self,
-        set: BlockSet<T, &Pages, Outgoing, BLOCK_SIZE>,
+        set: BlockSet<T, &Region, Outgoing, BLOCK_SIZE>,
     ) -> Descriptor {
         timed(&mut self.costs.seal, || {
             let sealed = set.seal();
@@ -255,16 +257,16 @@ impl Handover {
     pub(crate) fn restore<T: Entry, const BLOCK_SIZE: usize>(
         &mut self,
         descriptor: &Descriptor,
-    ) -> Verdict<IncomingSet<T, &'static Pages, BLOCK_SIZE>> {
+    ) -> Verdict<IncomingSet<T, &'static Region, BLOCK_SIZE>> {
         Ok(timed(&mut self.costs.restore, || {
-            IncomingSet::restore_from(&PAGES, descriptor, self.tag)
+            IncomingSet::restore_from(self.region, descriptor, self.tag)
         })?)
     }
 
     /// Compares every entry with what it has to be, and frees the set.
     pub(crate) fn verify_and_free<T: Entry + PartialEq, const BLOCK_SIZE: usize>(
         &mut self,
-        mut set: IncomingSet<T, &Pages, BLOCK_SIZE>,
+        mut set: IncomingSet<T, &Region, BLOCK_SIZE>,
         len: usize,
         entry: fn(&Self, usize) -> T,
     ) -> Verdict {

@@ -4,7 +4,6 @@
 #![no_main]
 #![expect(unsafe_code, reason = "is entered from assembly")]
 
-use kexec::pages::PAGES;
 use kexec::{boot, handover};
 
 #[unsafe(no_mangle)]
@@ -14,12 +13,9 @@ extern "C" fn kernel(start_info: u64) -> ! {
     // SAFETY: `boot.s` passes on what the loader did, and the heap is the only memory written to.
     let module = unsafe { boot::module(start_info) };
     let Some(image) = module else { panic!("there is no boot module") };
-    // SAFETY: 1. `boot.s` has mapped it. 2. The rest of the kernel is below, the module copied. 3. It
-    // is the first call.
-    unsafe { PAGES.create() };
-    // SAFETY: `PAGES` ends where the region begins.
-    unsafe { handover::create_region() };
+    // SAFETY: 1. The rest of the kernel is below, the module copied. 2. It is the first call.
+    let running = unsafe { handover::begin(image) };
     boot::say(format_args!("size  of the library in kernel A: {} bytes", boot::library_size()));
     // SAFETY: they are below this kernel, and what the loader left there was read.
-    unsafe { handover::save_and_jump(1, &image) }
+    unsafe { handover::save_and_jump(running) }
 }

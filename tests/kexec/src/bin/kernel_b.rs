@@ -4,17 +4,15 @@
 #![no_main]
 #![expect(unsafe_code, reason = "is entered from assembly")]
 
-use kexec::{boot, handover};
+use kexec::{boot, handover, verdict};
 
 #[unsafe(no_mangle)]
-extern "C" fn kernel(root: u64, table: u64) -> ! {
-    // SAFETY: `boot.s` passes on what the previous kernel jumped with, and this is the first call.
-    let (number, image) = unsafe { handover::restore_all(root, table) };
+extern "C" fn kernel() -> ! {
+    // SAFETY: 1. The rest of the kernel is below. 2. It is the first call. 3. So are the pages.
+    let running = unsafe { handover::restore_all() };
     boot::say(format_args!("size  of the library in kernel B: {} bytes", boot::library_size()));
-    handover::exit_if_failed();
-    if number == handover::LAST {
-        boot::exit(boot::Exit::Success);
-    }
-    // SAFETY: `restore_all` has put `PAGES` in charge, and nothing else lies below this kernel.
-    unsafe { handover::save_and_jump(number, &image) }
+    verdict::exit_if_failed();
+    let Some(running) = running else { boot::exit(boot::Exit::Success) };
+    // SAFETY: nothing lies below this kernel but what it was started with.
+    unsafe { handover::save_and_jump(running) }
 }
