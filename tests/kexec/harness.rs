@@ -44,10 +44,11 @@ const SAVING: [&str; 12] = [
 ];
 
 /// What every kernel but the first has to say.
-const RESTORING: [&str; 26] = [
+const RESTORING: [&str; 27] = [
     "finds every block that was left",
     "claims half of its blocks, and faults",
     "boots again, and finds no block claimed",
+    "boots once more, and finds no block carried or claimed",
     "finds poison wherever nothing was preserved",
     "has counted these before it had a heap",
     "finds the region, the roots and its own image",
@@ -76,9 +77,15 @@ const RESTORING: [&str; 26] = [
 /// What each kernel has to say of the records that are carried.
 const CARRIED: [&[&str]; LAST] = [
     &["finds no region, makes one, and leaves 1000000 records there"],
-    &["finds and goes on, without a copy, with 1000000 records in the region"],
-    &["finds and goes on, without a copy, with 1010000 records in the region"],
-    &["finds and frees 1020000 records in the region"],
+    &[
+        "carries 1968 of 7875 blocks, and faults",
+        "finds and goes on, without a copy, with 1000000 records in the region",
+    ],
+    &[
+        "carries 3976 of 7953 blocks, and faults",
+        "finds and goes on, without a copy, with 1010000 records in the region",
+    ],
+    &["carries 6024 of 8032 blocks, and faults", "finds and frees 1020000 records in the region"],
 ];
 
 fn main() -> ExitCode {

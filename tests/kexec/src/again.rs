@@ -1,7 +1,8 @@
-//! A kernel that ends halfway through its restore, and boots again: nothing is lost.
+//! A kernel that ends halfway through taking over, twice, and boots again: nothing is lost.
 //!
-//! It faults with half of its blocks claimed, and gives nothing back. What the next one finds in the
-//! region is told by the facts that the previous kernel left.
+//! It faults once while it restores, with half of its blocks claimed, and once while it adopts, with
+//! some of them carried and the others claimed. Nothing is given back. What the next one finds in the
+//! region is told by the facts that the previous kernel found.
 //!
 //! Unsafe is open here to load the kernel that a fault leads into, and to use its image.
 
@@ -21,7 +22,8 @@ use crate::verdict::{Verdict, ensure, verdict};
 use crate::workloads::{File, Handover};
 use crate::{carried, memory};
 
-/// Whether this kernel has been through its fault. If not, it goes through it, and returns only if something is wrong with that.
+/// Whether this kernel has been through both faults. If not, it goes through the next of them, and
+/// returns only if something is wrong with that.
 ///
 /// `unclaimed` are the bytes of all blocks that were there to be claimed when it booted.
 ///
@@ -44,11 +46,25 @@ pub(crate) unsafe fn is_through(
             let result = unsafe { fault(region, found, done, carried::claim_half_and_fault) };
             verdict(format_args!("kernel {number} {done}, and faults"), result);
         }
-        _ => {
+        1 => {
             verdict(format_args!("kernel {number} boots again, and finds no block claimed"), all);
+            let descriptor = found.find(carried::TAG);
+            let until = |descriptor| carried::carried_until_fault(number, &descriptor);
+            let (some, blocks) = descriptor.map(until).unwrap_or_default();
+            let done = format!("carries {some} of {blocks} blocks");
+            let carry = |region: &_, descriptor: &_| {
+                carried::carry_some_and_fault(region, number, descriptor)
+            };
+            // SAFETY: by the caller's word.
+            let result = unsafe { fault(region, found, &done, carry) };
+            verdict(format_args!("kernel {number} {done}, and faults"), result);
+        }
+        _ => {
+            let step = "boots once more, and finds no block carried or claimed";
+            verdict(format_args!("kernel {number} {step}"), all);
         }
     }
-    faults > 0
+    faults > 1
 }
 
 /// Claims the image and the files, and faults in `work` on the records. Returns only if that does not

@@ -176,7 +176,27 @@ fn restore<'a>(
 /// Claims half of the blocks, and faults.
 pub(crate) fn claim_half_and_fault(region: &Region, descriptor: &Descriptor) -> Verdict {
     let half = blocks_of(descriptor.entries as usize) / 2;
-    Incoming::restore_from(Counted::faulting(region, half), descriptor, TAG)?;
+    Incoming::restore_from(Counted::faulting_at_claim(region, half), descriptor, TAG)?;
+    Err("there was no fault".into())
+}
+
+/// Blocks that kernel `number` carries before it faults, and how many there are: a quarter in the
+/// first kernel that does so, then half, then three quarters.
+pub(crate) fn carried_until_fault(number: u64, descriptor: &Descriptor) -> (usize, usize) {
+    let blocks = blocks_of(descriptor.entries as usize);
+    (blocks * (number as usize - 1) / 4, blocks)
+}
+
+/// Claims every block, carries some, and faults.
+pub(crate) fn carry_some_and_fault(
+    region: &Region,
+    number: u64,
+    descriptor: &Descriptor,
+) -> Verdict {
+    let (some, _) = carried_until_fault(number, descriptor);
+    let watched = Counted::faulting_at_carry(region, some);
+    let set = Incoming::restore_from(watched, descriptor, TAG)?;
+    set.adopt().map_err(|error| error.into_kind())?;
     Err("there was no fault".into())
 }
 

@@ -1,4 +1,4 @@
-//! A region that is watched at work: what is allocated is counted, and a claim may be the last.
+//! A region that is watched at work: what is allocated is counted, and a call may be the last.
 //!
 //! Unsafe is open here to implement the allocator's traits.
 
@@ -15,18 +15,25 @@ use crate::fault::fault;
 pub(crate) struct Counted<'a> {
     region: &'a Region,
     allocated: AtomicUsize,
-    /// Claims until the kernel faults.
+    /// Claims, and blocks preserved again, until the kernel faults.
     claims: AtomicUsize,
+    carries: AtomicUsize,
 }
 
 impl<'a> Counted<'a> {
     pub(crate) fn new(region: &'a Region) -> Self {
-        Self::faulting(region, usize::MAX)
+        let never = || AtomicUsize::new(usize::MAX);
+        Self { region, allocated: AtomicUsize::new(0), claims: never(), carries: never() }
     }
 
     /// A region that the kernel does not survive: so many blocks are claimed before it faults.
-    pub(crate) fn faulting(region: &'a Region, claims: usize) -> Self {
-        Self { region, allocated: AtomicUsize::new(0), claims: AtomicUsize::new(claims) }
+    pub(crate) fn faulting_at_claim(region: &'a Region, claims: usize) -> Self {
+        Self { claims: AtomicUsize::new(claims), ..Self::new(region) }
+    }
+
+    /// Another: so many blocks are preserved again before it faults.
+    pub(crate) fn faulting_at_carry(region: &'a Region, carries: usize) -> Self {
+        Self { carries: AtomicUsize::new(carries), ..Self::new(region) }
     }
 
     /// Blocks that were allocated, whatever became of them.
@@ -69,6 +76,9 @@ unsafe impl PreservedAllocator for Counted<'_> {
 // SAFETY: as above.
 unsafe impl CarryAllocator for Counted<'_> {
     unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        if self.carries.fetch_sub(1, Relaxed) == 0 {
+            fault();
+        }
         // SAFETY: the caller's duties.
         unsafe { self.region.preserve(ptr, size) }
     }

@@ -3,8 +3,8 @@
 //! Kernel A boots in a virtual machine, saves what a table of workloads says, goes on after a jump
 //! that fails, and jumps into kernel B, which restores and verifies it, frees it, saves the same anew
 //! and jumps into B again. The main crate's `cargo test --test kexec` builds both, starts them and
-//! reads their verdicts. Each kernel B faults once halfway through its restore, and boots again. A
-//! million records are not freed and saved anew, but carried on where they are.
+//! reads their verdicts. Each kernel B faults twice, halfway through its restore and within `adopt`,
+//! and boots again. A million records are not freed and saved anew, but carried on where they are.
 //!
 //! All of that is in one `Region`. No kernel has an allocator of its own but for its heap.
 //!
@@ -17,7 +17,7 @@
 //! | `jump.rs` | the kexec itself: the next kernel's ELF over this one |
 //! | `ahead.rs` | a set that nobody seals, since the kexec comes too early |
 //! | `carried.rs`, `counted.rs` | a million records that are never copied |
-//! | `again.rs`, `fault.rs` | a kernel that faults while it restores, and boots again |
+//! | `again.rs`, `fault.rs` | a kernel that faults while it takes over, and boots again |
 //! | `workloads.rs`, `refusals.rs` | chains sound and damaged, a table each |
 //! | `verdict.rs` | how a step ends, and the line that says so |
 //! | `boot.rs`, `boot.s` | the machine: memory map, serial line, assembly |
