@@ -244,7 +244,7 @@ fn a_version_that_is_not_known_is_refused_by_name_and_left_to_a_kernel_that_know
     let same = save(&mem, TAG_2 + 1, [Session2::from(session(1))]).unwrap();
     mem.reboot();
     let restore = |root| Found::restore(&mem, root).map(drop);
-    refused(restore(&small), DescriptorField::EntrySize, 8, 32);
+    refused(restore(&small), DescriptorField::Tag, TAG_2 + 1, TAG_2);
     refused(restore(&same), DescriptorField::Tag, TAG_2 + 1, TAG_2);
     assert_eq!((mem.live(), mem.calls().restore), (0, 0), "no block was claimed");
     IncomingSet::<u64, _>::restore_from(&mem, &small, TAG_2 + 1).unwrap().destroy();
@@ -256,7 +256,7 @@ fn a_version_that_is_not_known_is_refused_by_name_and_left_to_a_kernel_that_know
     let root = save_2(&mem, &[session(1).into()], Next::Version2).unwrap();
     mem.reboot();
     let error = IncomingSet::<Session1, _>::restore_from(&mem, &root, TAG_1).map(drop);
-    refused(error, DescriptorField::EntrySize, 32, 16);
+    refused(error, DescriptorField::Tag, TAG_2, TAG_1);
     let found = Found::restore(&mem, &root).unwrap();
     assert_eq!(found.sessions(), [Session2::from(session(1))]);
     found.destroy();
