@@ -154,9 +154,9 @@ impl<const SIZE: usize> Handover<SIZE> {
             (it.magic == Descriptor::MAGIC, DescriptorField::Magic),
             (it.version == Descriptor::VERSION, DescriptorField::Version),
             (it.flags & !7 == 0, DescriptorField::Flags),
+            (it.tag == TAG, DescriptorField::Tag),
             (it.entry_size as usize == size_of::<T>(), DescriptorField::EntrySize),
             (it.block_size as usize == SIZE, DescriptorField::BlockSize),
-            (it.tag == TAG, DescriptorField::Tag),
         ]
         .into_iter()
         .find_map(|(right, field)| (!right).then_some(field))

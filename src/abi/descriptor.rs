@@ -170,9 +170,10 @@ impl Descriptor {
             found: self.flags.into(),
             expected: all.into(),
         })?;
+        // What the entries are comes first: other records may well have another size.
+        expect(Tag, self.tag, tag)?;
         expect(EntrySize, self.entry_size.into(), to_wire(layout.entry_size()))?;
         expect(BlockSize, self.block_size.into(), to_wire(layout.block_size()))?;
-        expect(Tag, self.tag, tag)?;
 
         let mut checks = RestoreChecks::empty();
         checks.set(RestoreChecks::DENSE, flags.contains(DescriptorFlags::DENSE));
