@@ -2,7 +2,7 @@
 
 use kho_block::mock::Mock;
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use kho_block::{BlockSet, Descriptor, Entry, IncomingSet, PhysAddr, RestoreChecks};
+use kho_block::{BlockSet, Descriptor, Entry, IncomingSet, Link, PhysAddr, RestoreChecks};
 
 mod sizes;
 
@@ -15,13 +15,12 @@ struct File {
     token: u64,
 }
 
-/// The record that LUO keeps of a session; `files` heads another chain.
+/// The record that LUO keeps of a session; `files` links another chain.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Session {
     name: [u8; 64],
-    files: u64,
-    count: u64,
+    files: Link<File>,
 }
 
 /// What a session is while its kernel runs.
@@ -50,9 +49,8 @@ fn save(mem: &Mock, sessions: &[Open]) -> Option<PhysAddr> {
     for Open { name, files } in sessions {
         let mut chain = BlockSet::<File, _>::new(mem);
         chain.extend_from_slice(files).unwrap();
-        let count = u64::try_from(chain.len()).unwrap();
-        let files = PhysAddr::to_wire(chain.into_head());
-        records.writer().push(Session { name: *name, files, count }).unwrap();
+        let files = chain.seal().into_link();
+        records.writer().push(Session { name: *name, files }).unwrap();
     }
     records.audit().unwrap();
     records.into_head()
@@ -62,11 +60,9 @@ fn restore(mem: &Mock, head: Option<PhysAddr>) -> Vec<Open> {
     let mut records = IncomingSet::<Session, _>::restore(mem, head).unwrap();
     records.audit().unwrap();
     let open = |record: &Session| {
-        let head = PhysAddr::new(record.files);
-        let all = RestoreChecks::all();
-        let mut files = IncomingSet::<File, _>::restore_with(mem, head, all).unwrap();
+        let mut files = record.files.restore(mem).unwrap();
         files.audit().unwrap();
-        assert_eq!(u64::try_from(files.len()), Ok(record.count));
+        assert_eq!(u64::try_from(files.len()), Ok(record.files.len()));
         let open = Open { name: record.name, files: files.iter().copied().collect() };
         files.destroy();
         open
@@ -113,9 +109,8 @@ fn a_kernel_that_fails_halfway_leaves_the_sessions_to_be_restored_again() {
     {
         let records = IncomingSet::<Session, _>::restore(&mem, head).unwrap();
         for record in &records {
-            let head = PhysAddr::new(record.files);
-            let files = IncomingSet::<File, _>::restore(&mem, head).unwrap();
-            assert_eq!(files.release(), head);
+            let files = record.files.restore(&mem).unwrap();
+            assert_eq!(files.release(), record.files.head());
         }
         assert_eq!(records.release(), head);
     }
