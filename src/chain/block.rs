@@ -64,11 +64,21 @@ impl RawBlock {
 
     /// The first slot's place.
     #[inline]
-    fn first_slot(&self) -> NonNull<u8> {
+    pub(crate) fn first_slot(&self) -> NonNull<u8> {
         // SAFETY: the header's 16 bytes lie within the one lent block at `base`, which has at least
         // 32 (invariant 1).
         unsafe { self.base.add(1) }.cast()
     }
+}
+
+/// How the blocks of a chain are seen: as what they hold.
+///
+/// # Safety
+///
+/// It is `#[repr(transparent)]` over a [`RawBlock`], and any lent block of a chain of `LAYOUT` may
+/// be seen so.
+pub(crate) unsafe trait View: Sized {
+    const LAYOUT: ChainLayout;
 }
 
 /// A lent block of `T`s.
@@ -84,37 +94,15 @@ pub(crate) struct Block<T, const BLOCK_SIZE: usize> {
     entries: PhantomData<T>,
 }
 
-impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
-    pub(crate) const LAYOUT: ChainLayout = checked_layout::<T, BLOCK_SIZE>();
+// SAFETY: transparent over a `RawBlock`. Its invariants hold of any block of that layout: 1. by
+// the layout. 2. `LAYOUT` is what `checked_layout` returns.
+unsafe impl<T: Entry, const BLOCK_SIZE: usize> View for Block<T, BLOCK_SIZE> {
+    const LAYOUT: ChainLayout = checked_layout::<T, BLOCK_SIZE>();
+}
 
+impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     /// Entries that fit into a block.
     pub(crate) const CAPACITY: usize = Self::LAYOUT.capacity();
-
-    /// Sees blocks as what they hold.
-    ///
-    /// # Safety
-    ///
-    /// Each of them has `BLOCK_SIZE` bytes.
-    #[inline]
-    pub(crate) unsafe fn typed(blocks: &[RawBlock]) -> &[Self] {
-        // INVARIANT: 1. by the caller's duty. 2. `LAYOUT` is what that function returns.
-        const { assert!(Self::CAPACITY > 0) };
-        // SAFETY: a `Block` is a `RawBlock` by its representation; the lifetime is the argument's.
-        unsafe { slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len()) }
-    }
-
-    /// Sees blocks as what they hold, to change entries.
-    ///
-    /// # Safety
-    ///
-    /// Each of them has `BLOCK_SIZE` bytes.
-    #[inline]
-    pub(crate) unsafe fn typed_mut(blocks: &mut [RawBlock]) -> &mut [Self] {
-        // INVARIANT: 1. by the caller's duty. 2. `LAYOUT` is what that function returns.
-        const { assert!(Self::CAPACITY > 0) };
-        // SAFETY: a `Block` is a `RawBlock` by its representation; the lifetime is the argument's.
-        unsafe { slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len()) }
-    }
 
     /// The header, as it stands.
     #[inline]

@@ -282,15 +282,24 @@ impl Index {
                     first.header().set_next(None);
                     first.header().set_count(0);
                 }
-                // INVARIANT: 2, 3 and 4. no block stays.
-                self.ends = Ends::NONE;
             }
         }
-        if let Some(last) = len.checked_sub(1).filter(|&last| last < tail) {
-            // INVARIANT: 4. only the blocks up to `last` stay.
-            let start = self.starts.of(last, self.layout.capacity());
-            let count = self.starts.of(len, self.layout.capacity()).saturating_sub(start);
-            self.ends.tail = Tail { block: last, start, count };
+        self.forget(len);
+    }
+
+    /// Forgets all blocks but the first `len`, which the caller then takes off the end. Writes
+    /// nothing into any block.
+    pub(crate) fn forget(&mut self, len: usize) {
+        match len.checked_sub(1) {
+            Some(last) if last < self.ends.tail.block => {
+                // INVARIANT: 4. only the blocks up to `last` stay.
+                let start = self.starts.of(last, self.layout.capacity());
+                let count = self.starts.of(len, self.layout.capacity()).saturating_sub(start);
+                self.ends.tail = Tail { block: last, start, count };
+            }
+            Some(_) => {}
+            // INVARIANT: 2, 3 and 4. no block stays.
+            None => self.ends = Ends::NONE,
         }
         // INVARIANT: 5. a start for each block that is left.
         self.starts.truncate(len);

@@ -36,13 +36,15 @@ pub(crate) enum Fate {
 pub(crate) struct Chain<A: PreservedAllocator> {
     alloc: A,
     fate: Fate,
+    /// Whether the chain is sealed.
+    left: bool,
     pub(crate) index: Index,
 }
 
 impl<A: PreservedAllocator> Chain<A> {
     pub(crate) const fn new(alloc: A, fate: Fate, layout: ChainLayout) -> Self {
         // INVARIANT: 1. there are no blocks.
-        Self { alloc, fate, index: Index::new(layout) }
+        Self { alloc, fate, left: false, index: Index::new(layout) }
     }
 
     #[inline]
@@ -50,21 +52,10 @@ impl<A: PreservedAllocator> Chain<A> {
         &self.alloc
     }
 
-    #[inline]
-    pub(crate) fn fate(&self) -> Fate {
-        self.fate
-    }
-
-    /// Leaves the blocks, which are this kernel's, to the next one from here on.
-    pub(crate) fn leave(&mut self) {
-        // INVARIANT: 1. lent by `alloc_preserve`, as the caller says.
-        self.fate = Fate::Leave;
-    }
-
-    /// Takes back what [`leave`](Self::leave) did: `fate` is what it was before.
-    pub(crate) fn take_back(&mut self, fate: Fate) {
-        // INVARIANT: 1. `fate` was right when the blocks were lent.
-        self.fate = fate;
+    /// Says whether the blocks, which are this kernel's, are left to the next one when the chain is
+    /// dropped, whatever their fate is otherwise.
+    pub(crate) fn leave(&mut self, left: bool) {
+        self.left = left;
     }
 
     /// Adds blocks until there is room for `count` entries in all. On an error the chain is as it
@@ -167,10 +158,13 @@ impl<A: PreservedAllocator> Chain<A> {
         bytes.get(count.saturating_mul(layout.entry_size())..).unwrap_or_default()
     }
 
-    /// Gives every claim back, the last one first.
-    pub(crate) fn release(&mut self) {
-        // INVARIANT: 1 holds of fewer blocks.
-        while let Some(block) = self.index.pop() {
+    /// Gives the claims on all blocks but the first `len` back, the last one first, and writes
+    /// nothing.
+    pub(crate) fn give_back(&mut self, len: usize) {
+        self.index.forget(len);
+        while self.index.blocks().len() > len {
+            // INVARIANT: 1 holds of fewer blocks.
+            let Some(block) = self.index.pop() else { break };
             self.unclaim(block);
         }
     }
@@ -233,10 +227,10 @@ impl<A: PreservedAllocator> Chain<A> {
 impl<A: PreservedAllocator> Drop for Chain<A> {
     fn drop(&mut self) {
         match self.fate {
-            Fate::Free => self.keep(0),
-            Fate::Unclaim => self.release(),
+            Fate::Free if !self.left => self.keep(0),
+            Fate::Unclaim => self.give_back(0),
             // Spare blocks are in no chain: nothing is lost with them.
-            Fate::Leave => self.keep(self.index.linked()),
+            Fate::Free | Fate::Leave => self.keep(self.index.linked()),
         }
     }
 }

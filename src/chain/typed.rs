@@ -1,15 +1,17 @@
-//! A chain of `T`s: the one place that ties a type to the two numbers of a chain, so that what is
-//! built on it is safe code.
+//! A chain whose blocks are seen as what they hold: the one place that ties a type to the two numbers
+//! of a chain, so that what is built on it is safe code.
 
 #![expect(unsafe_code, reason = "sees the blocks of a chain as what they hold")]
 
 use core::marker::PhantomData;
+use core::slice;
 
 use crate::abi::addr::PhysAddr;
 use crate::abi::checks::RestoreChecks;
+use crate::abi::descriptor::{Descriptor, DescriptorFlags};
 use crate::abi::layout::ChainLayout;
-use crate::chain::block::Block;
-use crate::chain::entry::Entry;
+use crate::abi::sizes::to_wire;
+use crate::chain::block::View;
 use crate::chain::index::{Emptied, Index};
 use crate::chain::owned::{Chain, Fate};
 use crate::chain::starts::Starts;
@@ -19,23 +21,23 @@ use crate::error::grow::GrowError;
 use crate::error::restore::RestoreError;
 use crate::memory::allocator::{CarryAllocator, PreservedAllocator};
 
-/// A chain whose entries are `T`s.
+/// A chain whose blocks are seen as `V`.
 ///
 /// # Invariants
 ///
-/// 1. The layout of `chain` is that of `T`s in blocks of `BLOCK_SIZE` bytes. Nobody gets hold of a
-///    `&mut Chain` or `&mut Index`, which could be swapped for another.
-pub(crate) struct Typed<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> {
+/// 1. The layout of `chain` is that of `V`. Nobody gets hold of a `&mut Chain` or `&mut Index`, which
+///    could be swapped for another.
+pub(crate) struct Typed<V: View, A: PreservedAllocator> {
     chain: Chain<A>,
-    entries: PhantomData<T>,
+    view: PhantomData<V>,
 }
 
-impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Typed<T, A, BLOCK_SIZE> {
-    pub(crate) const LAYOUT: ChainLayout = Block::<T, BLOCK_SIZE>::LAYOUT;
+impl<V: View, A: PreservedAllocator> Typed<V, A> {
+    pub(crate) const LAYOUT: ChainLayout = V::LAYOUT;
 
     pub(crate) const fn new(alloc: A, fate: Fate) -> Self {
         // INVARIANT: 1. this very layout.
-        Self { chain: Chain::new(alloc, fate, Self::LAYOUT), entries: PhantomData }
+        Self { chain: Chain::new(alloc, fate, Self::LAYOUT), view: PhantomData }
     }
 
     #[inline]
@@ -53,6 +55,25 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Typed<T, A, BLOCK
         self.chain.index.ends.tail
     }
 
+    /// The address by which the next kernel finds the chain; `None` while nothing is in it.
+    #[inline]
+    pub(crate) fn head(&self) -> Option<PhysAddr> {
+        self.index().ends.first.filter(|_| self.tail().end() > 0)
+    }
+
+    /// Describes the chain, as entries that `tag` names; counts them if `flags` say so.
+    pub(crate) fn descriptor(&self, flags: DescriptorFlags, tag: u64) -> Descriptor {
+        const {
+            assert!(
+                to_wire(V::LAYOUT.block_size()) < 1 << 32,
+                "a descriptor has 32 bits for the size of a block"
+            );
+        }
+        let counted = flags.contains(DescriptorFlags::COUNTED);
+        let entries = if counted { self.tail().end() } else { 0 };
+        Descriptor::new(V::LAYOUT, flags, self.index().ends.first, entries, tag)
+    }
+
     #[inline]
     pub(crate) fn starts(&self) -> &Starts {
         &self.chain.index.starts
@@ -60,23 +81,26 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Typed<T, A, BLOCK
 
     /// All blocks: those of the chain, then the spare ones.
     #[inline]
-    pub(crate) fn blocks(&self) -> &[Block<T, BLOCK_SIZE>] {
-        // SAFETY: by invariant 1, and invariant 1 of the index.
-        unsafe { Block::typed(self.chain.index.blocks()) }
+    pub(crate) fn blocks(&self) -> &[V] {
+        let blocks = self.chain.index.blocks();
+        // SAFETY: by invariant 1 they are blocks of a chain of `V`'s layout, whose `RawBlock`s may be
+        // seen as `V`; the lifetime is theirs.
+        unsafe { slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len()) }
     }
 
     /// All blocks, to change entries. The caller swaps no two of them.
     #[inline]
-    pub(crate) fn blocks_mut(&mut self) -> &mut [Block<T, BLOCK_SIZE>] {
+    pub(crate) fn blocks_mut(&mut self) -> &mut [V] {
         self.parts_mut().0
     }
 
     /// All blocks, and the ends, as [`Index::parts_mut`].
     #[inline]
-    pub(crate) fn parts_mut(&mut self) -> (&mut [Block<T, BLOCK_SIZE>], &mut Ends) {
+    pub(crate) fn parts_mut(&mut self) -> (&mut [V], &mut Ends) {
         let (blocks, ends) = self.chain.index.parts_mut();
-        // SAFETY: by invariant 1, and invariant 1 of the index.
-        (unsafe { Block::typed_mut(blocks) }, ends)
+        // SAFETY: as in `blocks`.
+        let blocks = unsafe { slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len()) };
+        (blocks, ends)
     }
 
     /// As [`Chain::grow`].
@@ -129,20 +153,9 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Typed<T, A, BLOCK
         self.chain.adopt()
     }
 
-    #[inline]
-    pub(crate) fn fate(&self) -> Fate {
-        self.chain.fate()
-    }
-
     /// As [`Chain::leave`].
     #[inline]
-    pub(crate) fn leave(&mut self) {
-        self.chain.leave();
-    }
-
-    /// As [`Chain::take_back`].
-    #[inline]
-    pub(crate) fn take_back(&mut self, fate: Fate) {
-        self.chain.take_back(fate);
+    pub(crate) fn leave(&mut self, left: bool) {
+        self.chain.leave(left);
     }
 }

@@ -7,7 +7,8 @@ use core::marker::PhantomData;
 use crate::abi::addr::PhysAddr;
 use crate::abi::descriptor::{Descriptor, DescriptorFlags};
 use crate::abi::layout::ChainLayout;
-use crate::abi::sizes::{DEFAULT_BLOCK_SIZE, MAX_BLOCKS, to_wire};
+use crate::abi::sizes::{DEFAULT_BLOCK_SIZE, MAX_BLOCKS};
+use crate::chain::block::Block;
 use crate::chain::entry::Entry;
 use crate::chain::typed::Typed;
 use crate::memory::allocator::PreservedAllocator;
@@ -61,7 +62,7 @@ pub struct BlockSet<
     O: Origin = Outgoing,
     const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE,
 > {
-    pub(crate) chain: Typed<T, A, BLOCK_SIZE>,
+    pub(crate) chain: Typed<Block<T, BLOCK_SIZE>, A>,
     pub(crate) origin: PhantomData<O>,
 }
 
@@ -101,7 +102,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     BlockSet<T, A, O, BLOCK_SIZE>
 {
     /// Bytes of an entry and of a block.
-    pub const LAYOUT: ChainLayout = Typed::<T, A, BLOCK_SIZE>::LAYOUT;
+    pub const LAYOUT: ChainLayout = Typed::<Block<T, BLOCK_SIZE>, A>::LAYOUT;
 
     /// Entries that fit into a block.
     pub const CAPACITY_PER_BLOCK: usize = Self::LAYOUT.capacity();
@@ -212,7 +213,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     #[must_use]
     #[inline]
     pub fn head(&self) -> Option<PhysAddr> {
-        self.first_block().filter(|_| !self.is_empty())
+        self.chain.head()
     }
 
     /// Describes the chain, as entries that `tag` names, for a root page that is written ahead of
@@ -239,17 +240,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     pub fn descriptor(&self, tag: u64) -> Descriptor {
         let dense = DescriptorFlags::DENSE | DescriptorFlags::NO_EMPTY_BLOCKS;
         let flags = if O::INCOMING { DescriptorFlags::empty() } else { dense };
-        self.described(flags, 0, tag)
-    }
-
-    pub(crate) fn described(&self, flags: DescriptorFlags, entries: usize, tag: u64) -> Descriptor {
-        const {
-            assert!(
-                to_wire(BLOCK_SIZE) < 1 << 32,
-                "a descriptor has 32 bits for the size of a block"
-            );
-        }
-        Descriptor::new(Self::LAYOUT, flags, self.first_block(), entries, tag)
+        self.chain.descriptor(flags, tag)
     }
 
     /// The allocator that the set's blocks come from.

@@ -4,10 +4,11 @@
 
 use core::ops::Deref;
 
+use self::seal::Seal;
+
 use crate::abi::addr::PhysAddr;
 use crate::abi::descriptor::{Descriptor, DescriptorFlags};
 use crate::chain::entry::Entry;
-use crate::chain::owned::Fate;
 use crate::memory::allocator::PreservedAllocator;
 use crate::set::block_set::BlockSet;
 use crate::set::origin::Outgoing;
@@ -43,8 +44,6 @@ use crate::set::origin::Outgoing;
 #[must_use = "a sealed set that is dropped is left to the next kernel: unseal it if the jump failed"]
 pub struct Sealed<S> {
     set: S,
-    /// What becomes of the blocks if it is unsealed and dropped.
-    fate: Fate,
 }
 
 impl<S> Deref for Sealed<S> {
@@ -55,14 +54,11 @@ impl<S> Deref for Sealed<S> {
     }
 }
 
-impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
-    Sealed<BlockSet<T, A, Outgoing, BLOCK_SIZE>>
-{
+impl<S: Seal> Sealed<S> {
     /// Seals a set without spare blocks.
-    pub(crate) fn new(mut set: BlockSet<T, A, Outgoing, BLOCK_SIZE>) -> Self {
-        let fate = set.chain.fate();
-        set.chain.leave();
-        Self { set, fate }
+    pub(crate) fn new(mut set: S) -> Self {
+        set.close(true);
+        Self { set }
     }
 
     /// Describes the chain, as entries that `tag` names, and counts them.
@@ -79,12 +75,11 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// ```
     #[must_use]
     pub fn descriptor(&self, tag: u64) -> Descriptor {
-        self.set.described(DescriptorFlags::all(), self.set.len(), tag)
+        self.set.counted(tag)
     }
 
-    /// Takes the set back, since the jump failed: every entry is as it was, and there is room again
-    /// as soon as it is [grown](BlockSet::grow). Whatever names its blocks in a root page is to be
-    /// withdrawn.
+    /// Takes the set back, since the jump failed: every entry is as it was, and there is room again as soon as it is [grown](crate::BlockSet::grow). Whatever
+    /// names its blocks in a root page is to be withdrawn.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
@@ -97,9 +92,9 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// assert_eq!(mem.live(), 0, "it frees its blocks again");
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
-    pub fn unseal(self) -> BlockSet<T, A, Outgoing, BLOCK_SIZE> {
-        let Self { mut set, fate } = self;
-        set.chain.take_back(fate);
+    pub fn unseal(self) -> S {
+        let Self { mut set } = self;
+        set.close(false);
         set
     }
 
@@ -117,6 +112,39 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
     pub fn leave(self) -> Option<PhysAddr> {
-        self.set.head()
+        self.set.start()
+    }
+}
+
+impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Seal
+    for BlockSet<T, A, Outgoing, BLOCK_SIZE>
+{
+    fn close(&mut self, closed: bool) {
+        self.chain.leave(closed);
+    }
+
+    fn start(&self) -> Option<PhysAddr> {
+        self.chain.head()
+    }
+
+    fn counted(&self, tag: u64) -> Descriptor {
+        self.chain.descriptor(DescriptorFlags::all(), tag)
+    }
+}
+
+pub(crate) mod seal {
+    use crate::abi::addr::PhysAddr;
+    use crate::abi::descriptor::Descriptor;
+
+    /// What can be sealed: an outgoing set, without spare blocks.
+    pub trait Seal {
+        /// Says whether the blocks are the next kernel's from here on.
+        fn close(&mut self, closed: bool);
+
+        /// The head.
+        fn start(&self) -> Option<PhysAddr>;
+
+        /// Describes the chain, and counts what is in it.
+        fn counted(&self, tag: u64) -> Descriptor;
     }
 }
