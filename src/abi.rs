@@ -6,6 +6,7 @@ pub(crate) mod addr;
 pub(crate) mod checks;
 pub(crate) mod descriptor;
 pub(crate) mod errno;
+pub(crate) mod key;
 pub(crate) mod layout;
 pub(crate) mod link;
 pub(crate) mod region;

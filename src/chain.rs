@@ -10,6 +10,7 @@ pub(crate) mod judge;
 pub(crate) mod list;
 pub(crate) mod owned;
 pub(crate) mod scan;
+pub(crate) mod stamped;
 pub(crate) mod starts;
 pub(crate) mod tail;
 pub(crate) mod typed;

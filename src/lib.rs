@@ -407,12 +407,14 @@ mod chain;
 mod error;
 mod memory;
 mod set;
+mod slots;
 
 pub use zerocopy;
 
 pub use crate::abi::addr::PhysAddr;
 pub use crate::abi::checks::RestoreChecks;
 pub use crate::abi::descriptor::{Descriptor, DescriptorError, DescriptorField, DescriptorFlags};
+pub use crate::abi::key::Key;
 pub use crate::abi::layout::ChainLayout;
 pub use crate::abi::link::Link;
 pub use crate::abi::sizes::{
@@ -445,6 +447,8 @@ pub use crate::set::sealed::Sealed;
 #[cfg(all(feature = "spin", target_has_atomic = "ptr"))]
 pub use crate::set::shared::{SharedBlockSet, SharedReadGuard, SharedWriteGuard};
 pub use crate::set::writer::Writer;
+pub use crate::slots::iter::{SlotsIter, SlotsIterMut};
+pub use crate::slots::table::{IncomingSlots, OutgoingSlots, Slots};
 
 /// The example of the README.
 #[cfg(doctest)]

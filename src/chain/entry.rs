@@ -7,7 +7,7 @@ use core::mem::needs_drop;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::abi::layout::ChainLayout;
-use crate::abi::sizes::{MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE};
+use crate::abi::sizes::{MAX_BLOCKS, MAX_ENTRY_ALIGN, MIN_BLOCK_SIZE};
 
 /// A record that can outlive its kernel: any bytes are a valid one, and it has no padding.
 ///
@@ -73,6 +73,26 @@ pub(crate) const fn checked_layout<T: Entry, const BLOCK_SIZE: usize>() -> Chain
     layout.expect("an entry must fit into a block beside the 16-byte header")
 }
 
+/// The most slots that a table may have: as many as a search of five words finds one in.
+pub(crate) const MAX_SLOTS: usize = 64_usize.pow(5);
+
+/// The layout of a chain of `T`s with a stamp of 8 bytes each, once every rule about both sizes is
+/// seen to hold.
+///
+/// # Panics
+///
+/// If one does not: while the table's user compiles, since only constants call it.
+pub(crate) const fn stamped_layout<T: Entry, const BLOCK_SIZE: usize>() -> ChainLayout {
+    let _ = checked_layout::<T, BLOCK_SIZE>();
+    assert!(align_of::<T>() <= 8, "an entry of a table may be aligned to 8 bytes at most");
+    assert!(size_of::<T>() % 8 == 0, "the size of an entry of a table must be a multiple of 8");
+    let layout = ChainLayout::new(size_of::<T>().saturating_add(8), BLOCK_SIZE);
+    let layout = layout.expect("an entry of a table must fit into a block behind its 8-byte stamp");
+    let slots = MAX_BLOCKS.saturating_mul(layout.capacity());
+    assert!(slots <= MAX_SLOTS, "a table may have 2^30 slots at most: the blocks are too large");
+    layout
+}
+
 #[cfg(test)]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
@@ -94,7 +114,11 @@ mod tests {
     }
 
     fn assert_refused<T: Entry, const BLOCK_SIZE: usize>(rule: &str) {
-        let broken = catch_unwind(checked_layout::<T, BLOCK_SIZE>).unwrap_err();
+        assert_says(checked_layout::<T, BLOCK_SIZE>, rule);
+    }
+
+    fn assert_says(layout: fn() -> ChainLayout, rule: &str) {
+        let broken = catch_unwind(layout).unwrap_err();
         let said = broken.downcast_ref::<&str>().copied();
         let said = said.or(broken.downcast_ref::<String>().map(String::as_str));
         assert_eq!(said, Some(rule));
@@ -109,6 +133,24 @@ mod tests {
         assert_refused::<Strict, 64>("an entry may be aligned to 16 bytes at most");
         assert_refused::<Owner, 32>("an entry must not have a destructor");
         assert_refused::<[u8; 17], 32>("an entry must fit into a block beside the 16-byte header");
+    }
+
+    #[test]
+    fn what_breaks_a_rule_about_tables_is_told_the_rule() {
+        assert_says(
+            stamped_layout::<[u8; 12], 64>,
+            "the size of an entry of a table must be a multiple of 8",
+        );
+        assert_says(
+            stamped_layout::<u128, 64>,
+            "an entry of a table may be aligned to 8 bytes at most",
+        );
+        let fits = "an entry of a table must fit into a block behind its 8-byte stamp";
+        assert_says(stamped_layout::<[u64; 2], 32>, fits);
+        let large = "a table may have 2^30 slots at most: the blocks are too large";
+        assert_says(stamped_layout::<[u64; 1], { 2 << 20 }>, large);
+        assert_eq!(stamped_layout::<[u64; 1], { 1 << 20 }>().capacity(), 65_535);
+        assert_eq!(stamped_layout::<[u64; 1], 32>().capacity(), 1);
     }
 
     #[test]

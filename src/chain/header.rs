@@ -59,28 +59,28 @@ impl Header {
     }
 }
 
-/// A native-endian `u64` in preserved memory.
+/// A native-endian `u64` in preserved memory: a word of a header, or a stamp.
 #[cfg(target_has_atomic = "64")]
-type Word = Whole;
+pub(crate) type Word = Whole;
 
-/// A native-endian `u64` in preserved memory.
+/// A native-endian `u64` in preserved memory: a word of a header, or a stamp.
 #[cfg(not(target_has_atomic = "64"))]
-type Word = Halves;
+pub(crate) type Word = Halves;
 
 /// A word for a processor that stores 64 bits in one go.
 #[cfg(target_has_atomic = "64")]
 #[repr(transparent)]
-struct Whole(AtomicU64);
+pub(crate) struct Whole(AtomicU64);
 
 #[cfg(target_has_atomic = "64")]
 impl Whole {
     #[inline]
-    fn load(&self) -> u64 {
+    pub(crate) fn load(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
     #[inline]
-    fn store(&self, value: u64) {
+    pub(crate) fn store(&self, value: u64) {
         compiler_fence(Release);
         self.0.store(value, Release);
         compiler_fence(AcqRel);
@@ -93,7 +93,7 @@ impl Whole {
 /// one go, and so does a link unless both of its halves are in use (memory above 4 GiB).
 #[cfg(any(test, not(target_has_atomic = "64")))]
 #[repr(C, align(8))]
-struct Halves([AtomicU32; 2]);
+pub(crate) struct Halves([AtomicU32; 2]);
 
 #[cfg(any(test, not(target_has_atomic = "64")))]
 impl Halves {
@@ -105,13 +105,13 @@ impl Halves {
     }
 
     #[inline]
-    fn load(&self) -> u64 {
+    pub(crate) fn load(&self) -> u64 {
         let (low, high) = self.halves();
         (u64::from(high.load(Relaxed)) << 32) | u64::from(low.load(Relaxed))
     }
 
     #[inline]
-    fn store(&self, value: u64) {
+    pub(crate) fn store(&self, value: u64) {
         let (low, high) = self.halves();
         let half = |bits: u64| u32::try_from(bits & 0xffff_ffff).unwrap_or_default();
         compiler_fence(Release);

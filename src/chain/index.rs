@@ -305,6 +305,17 @@ impl Index {
         self.starts.truncate(len);
     }
 
+    /// Links the first spare block, whose first entry is written and counted, behind the tail, which
+    /// is full, and makes it the tail. The caller then sets the tail's count.
+    #[cold]
+    pub(crate) fn link_spare(&mut self) {
+        let tail = self.ends.tail.block;
+        let blocks = [self.blocks.get(tail), self.blocks.get(tail.saturating_add(1))];
+        if let [Some(tail), Some(spare)] = blocks {
+            self.ends.link(tail.header(), spare.header());
+        }
+    }
+
     /// Takes the last block off the end; the caller has [cut](Self::cut) it.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<RawBlock> {

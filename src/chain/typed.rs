@@ -103,6 +103,18 @@ impl<V: View, A: PreservedAllocator> Typed<V, A> {
         (blocks, ends)
     }
 
+    /// As [`Index::link_spare`].
+    #[inline]
+    pub(crate) fn link_spare(&mut self) {
+        self.chain.index.link_spare();
+    }
+
+    /// Takes note that the tail has so many entries now, counted in its header.
+    #[inline]
+    pub(crate) fn recount(&mut self, count: usize) {
+        self.chain.index.ends.tail.count = count;
+    }
+
     /// As [`Chain::grow`].
     ///
     /// # Errors
@@ -138,6 +150,12 @@ impl<V: View, A: PreservedAllocator> Typed<V, A> {
         empty_is_fine: bool,
     ) -> Result<(), RestoreError> {
         self.chain.walk(head, checks, empty_is_fine)
+    }
+
+    /// As [`Chain::give_back`].
+    #[inline]
+    pub(crate) fn give_back(&mut self, blocks: usize) {
+        self.chain.give_back(blocks);
     }
 
     /// As [`Chain::adopt`].

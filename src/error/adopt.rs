@@ -45,6 +45,8 @@ pub enum AdoptErrorKind {
         /// The position of the block in the chain, counted from 0.
         block: usize,
     },
+    /// The heap has no room for the index of a table's free slots.
+    OutOfMemory,
 }
 
 impl<S> AdoptError<S> {
@@ -84,12 +86,12 @@ impl<S> AdoptError<S> {
 }
 
 impl AdoptErrorKind {
-    /// `EINVAL` (22) for a sparse chain, `ENOMEM` (12) for a block that was refused.
+    /// `EINVAL` (22) for a sparse chain, `ENOMEM` (12) for a block that was refused, and for a full heap.
     #[must_use]
     pub const fn errno(&self) -> i32 {
         match self {
             Self::Sparse { .. } => EINVAL,
-            Self::Refused { .. } => ENOMEM,
+            Self::Refused { .. } | Self::OutOfMemory => ENOMEM,
         }
     }
 }
@@ -113,6 +115,7 @@ impl fmt::Display for AdoptErrorKind {
                 write!(f, "block {block} is not full, but not the last one in use")
             }
             Self::Refused { block } => write!(f, "block {block} cannot be preserved again"),
+            Self::OutOfMemory => f.write_str("no memory for the index of free slots"),
         }
     }
 }

@@ -84,6 +84,13 @@ pub enum RestoreErrorKind {
         /// Bytes from the start of the block to the first such byte.
         offset: usize,
     },
+    /// In a table, the stamp of a slot is above `u32::MAX`, which none is.
+    Stamp {
+        /// The number of the slot in the table.
+        slot: usize,
+        /// What stands there.
+        stamp: u64,
+    },
 }
 
 impl RestoreError {
@@ -125,6 +132,7 @@ impl fmt::Display for RestoreErrorKind {
             Self::DirtyTail { offset } => {
                 write!(f, "unused byte at offset {offset} is not zero")
             }
+            Self::Stamp { slot, stamp } => write!(f, "slot {slot} has {stamp:#x} for a stamp"),
         }
     }
 }

@@ -59,10 +59,12 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     }
 }
 
+/// Checks the invariants of a chain, and those of an outgoing set.
+///
 /// # Errors
 ///
-/// The first invariant that does not hold, of a set with these blocks.
-fn audit(index: &Index, incoming: bool) -> Result<(), AuditError> {
+/// The first one that does not hold.
+pub(crate) fn audit(index: &Index, incoming: bool) -> Result<(), AuditError> {
     let sound = |block, holds: bool, broken| {
         if holds { Ok(()) } else { Err(AuditError { broken, block }) }
     };

@@ -13,7 +13,8 @@ use crate::memory::allocator::PreservedAllocator;
 use crate::set::block_set::BlockSet;
 use crate::set::origin::Outgoing;
 
-/// A set that is closed for the jump, from [`BlockSet::seal`]: to be read, and no more.
+/// A set, or a table, that is closed for the jump, from [`BlockSet::seal`] or
+/// [`Slots::seal`](crate::Slots::seal): to be read, and no more.
 ///
 /// Its blocks are the next kernel's. If the jump fails, [`unseal`](Self::unseal) gives the set back
 /// with every entry; [`leave`](Self::leave) gives it up for good, and so does dropping it, since the
@@ -61,7 +62,8 @@ impl<S: Seal> Sealed<S> {
         Self { set }
     }
 
-    /// Describes the chain, as entries that `tag` names, and counts them.
+    /// Describes the chain, as entries that `tag` names, and counts them; those of a table are its
+    /// slots.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};
@@ -78,7 +80,8 @@ impl<S: Seal> Sealed<S> {
         self.set.counted(tag)
     }
 
-    /// Takes the set back, since the jump failed: every entry is as it was, and there is room again as soon as it is [grown](crate::BlockSet::grow). Whatever
+    /// Takes the set back, since the jump failed: every entry is as it was, those of a table under
+    /// their keys, and there is room again as soon as it is [grown](crate::BlockSet::grow). Whatever
     /// names its blocks in a root page is to be withdrawn.
     ///
     /// ```
@@ -136,7 +139,7 @@ pub(crate) mod seal {
     use crate::abi::addr::PhysAddr;
     use crate::abi::descriptor::Descriptor;
 
-    /// What can be sealed: an outgoing set, without spare blocks.
+    /// What can be sealed: an outgoing set or table, without spare blocks.
     pub trait Seal {
         /// Says whether the blocks are the next kernel's from here on.
         fn close(&mut self, closed: bool);
