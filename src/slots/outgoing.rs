@@ -119,7 +119,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Slots<T, A, Outgo
     fn reuse(&mut self, entry: T) -> Result<Key, T> {
         let Some(number) = self.holes.first() else { return Err(entry) };
         let Ok(slot) = u32::try_from(number) else { return Err(entry) };
-        let Some((block, place)) = self.locate(slot) else { return Err(entry) };
+        let Some((block, place)) = Self::locate(slot) else { return Err(entry) };
         let block = self.chain.blocks_mut().get_mut(block);
         let Some((_, place)) = block.and_then(|block| block.slot_mut(place)) else {
             return Err(entry);

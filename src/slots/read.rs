@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use crate::abi::addr::PhysAddr;
 use crate::abi::key::{Key, Stamp};
 use crate::abi::sizes::{HEADER_SIZE, to_wire};
-use crate::chain::entry::Entry;
+use crate::chain::entry::{Entry, MAX_SLOTS};
 use crate::memory::allocator::PreservedAllocator;
 use crate::set::origin::Origin;
 use crate::slots::table::Slots;
@@ -15,23 +15,33 @@ use crate::slots::table::Slots;
 impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     Slots<T, A, O, BLOCK_SIZE>
 {
-    /// The block and the slot in it that are number `number` in the table; `None` if that is in no
-    /// block of the chain.
+    /// The block that slot `number` lies in, if it is there at all, and which of its slots it is.
     #[inline]
-    pub(crate) fn locate(&self, number: u32) -> Option<(usize, usize)> {
-        let number = usize::try_from(number).ok().filter(|&number| number < self.slot_count())?;
-        Some((
-            number.checked_div(Self::SLOTS_PER_BLOCK)?,
-            number.checked_rem(Self::SLOTS_PER_BLOCK)?,
-        ))
+    pub(crate) fn locate(number: u32) -> Option<(usize, usize)> {
+        let number = usize::try_from(number).ok().filter(|&number| number < MAX_SLOTS)?;
+        // No number exceeds the mask, which tells the compiler how large the dividend can be: it then
+        // divides faster.
+        let number = number & MAX_SLOTS.saturating_sub(1);
+        let capacity = Self::SLOTS_PER_BLOCK;
+        Some((number.checked_div(capacity)?, number.checked_rem(capacity)?))
     }
 
     /// The block and the slot in it that hold the entry of `key`; `None` if there is no such entry.
     #[inline]
     pub(crate) fn find(&self, key: Key) -> Option<(usize, usize)> {
-        let (block, slot) = self.locate(key.slot)?;
+        // Behind the last slot of an outgoing table all is zero, which no stamp in use is.
+        if O::INCOMING && !self.has_slot(key.slot) {
+            return None;
+        }
+        let (block, slot) = Self::locate(key.slot)?;
         let stamp = self.chain.blocks().get(block)?.stamp(slot)?;
         Stamp::is_of(stamp, key).then_some((block, slot))
+    }
+
+    /// Whether a slot is in the chain.
+    #[inline]
+    fn has_slot(&self, number: u32) -> bool {
+        usize::try_from(number).is_ok_and(|number| number < self.slot_count())
     }
 
     /// The stamps of all slots in the chain, in order.
@@ -111,7 +121,10 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// ```
     #[must_use]
     pub fn key_at(&self, slot: u32) -> Option<Key> {
-        let (block, number) = self.locate(slot)?;
+        if !self.has_slot(slot) {
+            return None;
+        }
+        let (block, number) = Self::locate(slot)?;
         match Stamp::read(self.chain.blocks().get(block)?.stamp(number)?)? {
             Stamp::Used { life } => Some(Key { slot, life }),
             Stamp::Free { .. } | Stamp::Retired => None,

@@ -40,6 +40,7 @@ fn main() -> io::Result<()> {
     rows::resize::run(&mut report);
     rows::scale::run(&mut report);
     rows::sessions::run(&mut report);
+    rows::slots::run(&mut report);
     let machine = machine();
     table::summary(&machine, &report.outcomes);
     if report.filter.is_empty() && !once {

@@ -6,6 +6,7 @@ pub mod read;
 pub mod resize;
 pub mod scale;
 pub mod sessions;
+pub mod slots;
 
 use kho_block::{BlockSet, entries_per_block};
 
