@@ -154,6 +154,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Which one: `BlockSet` or `Slots`?
+//!
+//! | | [`BlockSet`] | [`Slots`] |
+//! |---|---|---|
+//! | is like | `Vec` | a slot map |
+//! | for | what is saved at the end, in one go: sessions, files | what lives: devices, page tables, interrupts |
+//! | an entry is named by | its position, which [`swap_remove`](BlockSet::swap_remove) and [`retain`](BlockSet::retain) change | a [`Key`], which stays its own through every kernel, and never names another |
+//! | removing in the middle | moves another entry, or all behind it | moves none; the slot is free for the next |
+//! | pointers to entries | good until the entry is removed or moved | good until it is removed |
+//! | bytes beside the entries | none | 8 for each; an entry's size is a multiple of 8, and its alignment at most 8 |
+//! | Linux reads it | yes, with its own records | as a chain of larger records |
+//! | an update | is a save and a restore, or [`adopt`](BlockSet::adopt) | is [`adopt`](Slots::adopt) |
+//!
+//! ```
+//! use kho_block::mock::Mock;
+//! use kho_block::{IncomingSlots, OutgoingSlots};
+//!
+//! let mut memory = Mock::new();
+//! let mut devices = OutgoingSlots::<u64, _>::new(&memory);
+//! let keys = [10, 20, 30].map(|address| devices.insert(address).unwrap());
+//! let root = devices.descriptor(0xde71); // into a root page
+//! devices.seal().leave();
+//!
+//! memory.reboot(); // kexec
+//!
+//! let devices = IncomingSlots::<u64, _>::restore_from(&memory, &root, 0xde71)?;
+//! let mut devices = devices.adopt().map_err(|error| error.into_kind())?;
+//! devices.remove(keys[1]); // unplugged
+//! let new = devices.insert(40)?; // plugged in, in the same slot
+//! assert_eq!((devices.get(keys[1]), devices.get(new)), (None, Some(&40)));
+//! assert_eq!(devices.get(keys[2]), Some(&30));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # When a record changes
 //!
 //! The tag of a [`Descriptor`] says what the entries are. A record that changes gets a new tag. The new
@@ -237,12 +271,13 @@
 //!
 //! | | dropped | `destroy()` | handed over by |
 //! |---|---|---|---|
-//! | an outgoing set | frees its blocks | frees its blocks | `seal`, `into_head` |
+//! | an outgoing set, or table | frees its blocks | frees its blocks | `seal`, `into_head` |
 //! | a [`Sealed`] one | leaves them to the next kernel | `unseal` first | `leave`, or the jump itself |
 //! | an incoming set | gives its claims back: it can be restored again | frees its blocks | |
 //! | an [adopted](BlockSet::adopt) one | frees spare blocks; the chain stays, linked and preserved | frees its blocks | `seal`, `into_head` |
 //!
-//! Besides `destroy`, [`shrink`](BlockSet::shrink) frees blocks, those without entries. Over KHO
+//! Besides `destroy`, [`shrink`](BlockSet::shrink) frees blocks, those without entries, and of
+//! [`Slots`] those in which no slot was ever used. Over KHO
 //! what is claimed at a kexec, and not freed, is gone for the kernel after; other allocators may
 //! keep it: each says so, as [the contract](PreservedAllocator#safety) asks.
 //!
