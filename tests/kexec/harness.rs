@@ -44,12 +44,13 @@ const SAVING: [&str; 12] = [
 ];
 
 /// What every kernel but the first has to say.
-const RESTORING: [&str; 27] = [
+const RESTORING: [&str; 28] = [
     "finds every block that was left",
     "claims half of its blocks, and faults",
     "boots again, and finds no block claimed",
     "boots once more, and finds no block carried or claimed",
     "finds poison wherever nothing was preserved",
+    "finds the devices by their keys, and no other by a key",
     "has counted these before it had a heap",
     "finds the region, the roots and its own image",
     "salvages what is sound of each damaged chain",
@@ -71,19 +72,21 @@ const RESTORING: [&str; 27] = [
     "restores a set that met the end of memory while growing",
     "sweeps away the spare blocks of a set that nobody sealed, and nothing else",
     "restores what was pushed into that set",
-    "has freed everything but the records that it carries",
+    "has freed everything but what it carries",
 ];
 
 /// What each kernel has to say of the records that are carried.
 const CARRIED: [&[&str]; LAST] = [
-    &["finds no region, makes one, and leaves 1000000 records there"],
+    &["finds no region, makes one, and leaves 1000000 records and 100000 devices there"],
     &[
         "carries 1968 of 7875 blocks, and faults",
         "finds and goes on, without a copy, with 1000000 records in the region",
+        "puts others in for a third of the devices",
     ],
     &[
         "carries 3976 of 7953 blocks, and faults",
         "finds and goes on, without a copy, with 1010000 records in the region",
+        "puts others in for a third of the devices",
     ],
     &["carries 6024 of 8032 blocks, and faults", "finds and frees 1020000 records in the region"],
 ];

@@ -18,6 +18,7 @@ use kho_block::{Descriptor, OutgoingSet, PhysAddr, PreservedAllocator, Preserved
 
 use crate::ahead::{self, Ahead};
 use crate::boot::{self, reach, say, ticks};
+use crate::devices::{self, Devices};
 use crate::jump::Kernel;
 use crate::memory::{self, block_for, in_use};
 use crate::refusals::{self, AllLeft};
@@ -29,15 +30,22 @@ use crate::{again, carried};
 /// The kernel that does not start another.
 const LAST: u64 = 4;
 
-/// A kernel that has taken over, with nothing but the records left in the region.
+/// A kernel that has taken over, with nothing but what is carried on left in the region.
 pub struct Running {
     region: &'static Region,
     number: u64,
     /// The ELF file of the next kernel.
     image: Vec<u8>,
-    /// Where the records are, which is all that the root names.
-    records: Descriptor,
+    carried: Carried,
+}
+
+/// What is never copied: the records, and the table of devices. It is all that the root names.
+struct Carried {
+    /// The records, the table, and its keys.
+    descriptors: [Descriptor; 3],
     roots: Roots,
+    /// Bytes of all these blocks.
+    bytes: u64,
 }
 
 /// Makes the region as the first kernel, and leaves records in it.
@@ -55,10 +63,14 @@ pub unsafe fn begin(image: Vec<u8>) -> Running {
         ensure(is_new, "there is a region already")?;
         ensure(in_use(region) == memory::EMPTY, "there are blocks in it")?;
         let records = carried::create(region)?;
-        let roots = Roots::name(region, &[records])?;
-        Ok(Running { region, number: 1, image, records, roots })
+        let devices = Devices::create(region)?;
+        let bytes = carried::bytes_of(records.entries as usize) + devices.bytes();
+        let [table, keys] = devices.leave();
+        let descriptors = [records, table, keys];
+        let roots = Roots::name(region, &descriptors)?;
+        Ok(Running { region, number: 1, image, carried: Carried { descriptors, roots, bytes } })
     };
-    let step = "finds no region, makes one, and leaves 1000000 records there";
+    let step = "finds no region, makes one, and leaves 1000000 records and 100000 devices there";
     required(format_args!("kernel 1 {step}"), made())
 }
 
@@ -68,7 +80,7 @@ pub unsafe fn begin(image: Vec<u8>) -> Running {
 ///
 /// The pages that the jump runs in are no one's.
 pub unsafe fn save_and_jump(running: Running) -> ! {
-    let Running { region, number, image, records, roots } = running;
+    let Running { region, number, image, carried } = running;
     let mut handover = Handover::new(region, number);
     let ready = WORKLOADS.map(|row| {
         let saved = (row.save)(&mut handover);
@@ -83,7 +95,7 @@ pub unsafe fn save_and_jump(running: Running) -> ! {
     let ahead = Ahead::new(&handover);
     let step = format_args!("kernel {number} names a set that it will not seal");
     let mut ahead = required(step, ahead);
-    let others = [refusals, ahead.descriptor, records];
+    let others = [&[refusals, ahead.descriptor], &carried.descriptors[..]].concat();
     let mut facts =
         Facts { from: number, image: 0, image_len: 0, seal, left_at: 0, in_use: 0, faults: 0 };
 
@@ -107,7 +119,7 @@ pub unsafe fn save_and_jump(running: Running) -> ! {
     let prepared = unsafe { prepare(region, &image, &mut facts, &all) };
     let Prepared { kernel, facts: mut left, roots: _roots } =
         required(format_args!("kernel {number} loads the next"), prepared);
-    drop(roots); // The root names others by now.
+    drop(carried); // The root names others by now.
     required(format_args!("kernel {number} fills that set, and jumps"), ahead.fill(&handover));
     facts.in_use = in_use(region);
     // SAFETY: nothing is allocated or freed from here on.
@@ -196,7 +208,8 @@ pub unsafe fn restore_all() -> Option<Running> {
     let find = |tag| found.find(tag).unwrap_or_else(|error| panic!("tag {tag:#x}: {error}"));
     let workloads = array::from_fn(|n| find(n as u64));
     let [refusals, ahead, records] = [refusals::TAG, ahead::TAG, carried::TAG].map(find);
-    let carried = go_on(region, number, &records, coming);
+    let devices = devices::TAGS.map(find);
+    let carried = go_on(region, number, &records, &devices, coming);
     // There is another root.
     found.destroy();
     let image = take(region, facts.image, facts.image_len as usize).unwrap_or_default();
@@ -219,11 +232,9 @@ pub unsafe fn restore_all() -> Option<Running> {
     let Costs { restore, verify, free, .. } = handover.costs;
     handover.tag = ahead::TAG;
     ahead::restore_and_sweep(&mut handover, &ahead, verdict);
-    let kept = carried
-        .as_ref()
-        .map_or(0, |(records, roots)| carried::bytes_of(records.entries as usize) + roots.bytes());
+    let kept = carried.as_ref().map_or(0, |carried| carried.bytes + carried.roots.bytes());
     let freed = ensure(in_use(region) == memory::EMPTY + kept, "blocks are left");
-    verdict("has freed everything but the records that it carries", freed);
+    verdict("has freed everything but what it carries", freed);
 
     let jump = arrived_at.wrapping_sub(facts.left_at);
     let costs = [facts.seal, jump, restore, verify, free].map(|ticks| ticks / 1000);
@@ -232,21 +243,27 @@ pub unsafe fn restore_all() -> Option<Running> {
         "cost  of the workloads in 1000 ticks (emulated, for orientation): seal {seal}, \
          jump {jump}, restore {restore}, verify {verify}, free {free}"
     ));
-    carried.map(|(records, roots)| Running { region, number, image, records, roots })
+    carried.map(|carried| Running { region, number, image, carried })
 }
 
-/// Goes on with the records as kernel `number`, and names them, and nothing else, to the next. The last
-/// kernel frees them, and names nothing. How many there are was known before.
+/// Goes on with the records and the devices as kernel `number`, and names them, and nothing else, to
+/// the next. The last kernel frees them, and names nothing. How many records there are was known
+/// before.
 fn go_on(
     region: &'static Region,
     number: u64,
     records: &Descriptor,
+    devices: &[Descriptor; 2],
     coming: Option<usize>,
-) -> Option<(Descriptor, Roots)> {
+) -> Option<Carried> {
+    let step =
+        format_args!("kernel {number} finds the devices by their keys, and no other by a key");
+    let mut devices = verdict(step, Devices::adopt(region, number, devices))?;
     let mut roots = None;
     let gone_on = if number < LAST {
-        carried::carry(region, number, records, |records| {
-            roots = Some(Roots::name(region, slice::from_ref(records))?);
+        carried::carry(region, number, records, |&records| {
+            let [table, keys] = devices.descriptors();
+            roots = Some(Roots::name(region, &[records, table, keys])?);
             Ok(())
         })
     } else {
@@ -258,7 +275,15 @@ fn go_on(
     let (_, records) = verdict(step, gone_on)?;
     let as_foreseen = ensure(coming == Some(found), "another number was coming");
     verdict(format_args!("kernel {number} has counted these before it had a heap"), as_foreseen);
-    records.zip(roots)
+    let Some((records, roots)) = records.zip(roots) else {
+        devices.free();
+        return None;
+    };
+    let step = format_args!("kernel {number} puts others in for a third of the devices");
+    verdict(step, devices.change(number));
+    let bytes = carried::bytes_of(records.entries as usize) + devices.bytes();
+    let [table, keys] = devices.leave();
+    Some(Carried { descriptors: [records, table, keys], roots, bytes })
 }
 
 /// Leaves bytes to the next kernel, in a block of their own.

@@ -4,7 +4,8 @@
 //! that fails, and jumps into kernel B, which restores and verifies it, frees it, saves the same anew
 //! and jumps into B again. The main crate's `cargo test --test kexec` builds both, starts them and
 //! reads their verdicts. Each kernel B faults twice, halfway through its restore and within `adopt`,
-//! and boots again. A million records are not freed and saved anew, but carried on where they are.
+//! and boots again. A million records and a table of
+//! devices are not freed and saved anew, but carried on where they are.
 //!
 //! All of that is in one `Region`. No kernel has an allocator of its own but for its heap.
 //!
@@ -17,6 +18,7 @@
 //! | `jump.rs` | the kexec itself: the next kernel's ELF over this one |
 //! | `ahead.rs` | a set that nobody seals, since the kexec comes too early |
 //! | `carried.rs`, `counted.rs` | a million records that are never copied |
+//! | `devices.rs` | a table in which every kernel works where it is |
 //! | `again.rs`, `fault.rs` | a kernel that faults while it takes over, and boots again |
 //! | `workloads.rs`, `refusals.rs` | chains sound and damaged, a table each |
 //! | `verdict.rs` | how a step ends, and the line that says so |
@@ -31,6 +33,7 @@ mod ahead;
 pub mod boot;
 mod carried;
 mod counted;
+mod devices;
 mod fault;
 pub mod handover;
 mod jump;
