@@ -4,8 +4,8 @@
 //! The old kernel is a child process, which works on a chain in shared memory; the test single-steps
 //! it with ptrace, so this needs Linux, and a container that allows ptrace. At every stop the chain
 //! must be sound, and its entries the first so many of what was pushed, each of them whole. How many
-//! they are, from the first stop to the last, is the list that each test gives. `region.rs` does the
-//! same to a `Region`.
+//! they are, from the first stop to the last, is the list that each test gives. `slots.rs` does the
+//! same to `Slots`, and `region.rs` to a `Region`.
 //!
 //! ```text
 //! cargo test --test interrupt -- --nocapture
@@ -24,6 +24,8 @@
 mod memory;
 #[path = "interrupt/region.rs"]
 mod region;
+#[path = "interrupt/slots.rs"]
+mod slots;
 #[path = "interrupt/stepper.rs"]
 mod stepper;
 
