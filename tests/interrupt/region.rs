@@ -11,6 +11,8 @@
 
 #[path = "region/kernels.rs"]
 mod kernels;
+#[path = "region/slots.rs"]
+mod slots;
 
 use core::ptr::NonNull;
 use core::slice;

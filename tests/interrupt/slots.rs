@@ -14,7 +14,7 @@ use std::io::stdin;
 
 use kho_block::{Descriptor, Key, PhysAddr, RestoreError, RestoreErrorKind, RestoreFromError};
 
-use self::kernels::{Rows, States, Taken, entry_of, fill, found, go_on, insert};
+use self::kernels::{Rows, States, Taken, entry_of, fill, found, go_on, holes, insert};
 use crate::memory::{BLOCKS, Memory, Ram};
 use crate::{TAG, entry, stepper};
 
@@ -115,12 +115,6 @@ fn with_holes(table: &mut Table) {
     fill(table, 7);
     remove(table, [4, 1], 4);
     remove(table, [1, 1], 1);
-}
-
-/// What a new kernel finds of that.
-fn holes() -> States {
-    let States(mut states) = States::filled(7).without([4, 1]);
-    States(states.split_off(2))
 }
 
 #[test]

@@ -1,0 +1,92 @@
+//! A table of the previous kernel that goes on in a region: after every instruction, a new kernel
+//! opens a copy of the memory, and restores the table by the root that lies there.
+
+use core::mem;
+use core::ptr::NonNull;
+use core::slice;
+use std::collections::BTreeSet;
+use std::io::stdin;
+
+use kho_block::{Key, Region};
+
+use super::kernels::{BYTES, create_over, open};
+use crate::slots::kernels::{Rows, States, Table, Taken, fill, found, go_on, holes, insert};
+use crate::{TAG, entry, memory, stepper};
+
+/// The first kernel: seven entries in three blocks, of which two are removed again. It leaves a spare
+/// block too.
+fn leave(memory: NonNull<u8>) {
+    let region = create_over(memory);
+    let mut table = Table::new(&region);
+    table.grow(10).unwrap();
+    region.set_root(Some(&table.descriptor(TAG)));
+    fill(&mut table, 7);
+    for (slot, i) in [(4, 4), (1, 1)] {
+        assert_eq!(table.remove(Key { slot, life: 1 }), Some(entry(i)));
+    }
+    // A kexec comes before it is sealed.
+    mem::forget(table);
+}
+
+/// The second one, which is stopped: takes the table over, and works in it.
+fn work(region: &Region) {
+    let taken = Taken::restore_from(region, &region.root().unwrap(), TAG).unwrap();
+    assert_eq!(region.sweep(), 1);
+    let mut table = taken.adopt().map_err(|error| error.into_kind()).unwrap();
+    insert(&mut table, [1, 3], 7);
+    assert_eq!(table.remove(Key { slot: 6, life: 1 }), Some(entry(6)));
+    insert(&mut table, [4, 3], 8);
+    insert(&mut table, [6, 3], 9);
+    for (slot, i) in [(7, 10), (8, 11), (9, 12)] {
+        insert(&mut table, [slot, 1], i);
+    }
+    assert_eq!(table.remove(Key { slot: 9, life: 1 }), Some(entry(12)));
+    table.seal().leave();
+}
+
+/// What a new kernel finds in `memory`, which it then goes on with.
+fn look(memory: NonNull<u8>, keys: &mut BTreeSet<Key>) -> Rows {
+    let region = open(memory).unwrap();
+    let root = region.root().unwrap();
+    let rows = found(&region, &root).unwrap();
+    let there: BTreeSet<_> = rows.iter().map(|(&slot, &(life, _))| Key { slot, life }).collect();
+    let gone = keys.difference(&there).copied().collect();
+    go_on(&region, &root, &rows, &gone);
+    keys.extend(there);
+    rows
+}
+
+#[test]
+fn an_adopted_table_goes_on_in_its_region() {
+    let test = "region::slots::an_adopted_table_goes_on_in_its_region";
+    if stepper::is_child() {
+        let memory = memory::map(stdin(), BYTES);
+        leave(memory);
+        return stepper::be_stepped(|| work(&open(memory).unwrap()));
+    }
+
+    let file = memory::file(BYTES);
+    let shared = memory::map(&file, BYTES);
+    let copy = memory::map(memory::file(BYTES), BYTES);
+    let (mut last, mut keys) = (Vec::new(), BTreeSet::new());
+    let (mut changes, mut seen) = (0_usize, Vec::new());
+    let stops = stepper::step(test, file, || {
+        // SAFETY: it is mapped, as long, and the old kernel writes nothing while it is stopped.
+        let now = unsafe { slice::from_raw_parts(shared.as_ptr(), BYTES) };
+        if last == now {
+            return;
+        }
+        now.clone_into(&mut last);
+        changes = changes.saturating_add(1);
+        // SAFETY: it is mapped and as long, and a mapping of its own.
+        unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
+        let rows = Some(look(copy, &mut keys));
+        if seen.last() != Some(&rows) {
+            seen.push(rows);
+        }
+    });
+    let states = holes().with(1, 3, 7).without([6]).with(4, 3, 8).with(6, 3, 9);
+    let states = states.with(7, 1, 10).with(8, 1, 11).with(9, 1, 12).without([9]);
+    assert_eq!(States(seen), states);
+    println!("{test}: {stops} stops, {changes} states of memory");
+}
