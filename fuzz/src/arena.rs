@@ -7,7 +7,7 @@
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::NonNull;
 
-use kho_block::{AllocError, PhysAddr, PreservedAllocator, PreservedBlock};
+use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock};
 
 use crate::image::Image;
 
@@ -18,7 +18,7 @@ pub(crate) const BLOCKS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Free,
-    /// Allocated by this kernel, for the next.
+    /// Allocated by this kernel, for the next, or claimed and preserved again.
     Outgoing,
     /// Left by the previous kernel.
     Left,
@@ -132,7 +132,7 @@ impl<const SIZE: usize> Arena<SIZE> {
         self.states.iter().filter(lent).count()
     }
 
-    /// Refuses the `n`-th allocation from now on.
+    /// Refuses the `n`-th block from now on that is to be allocated or preserved again.
     pub(crate) fn refuse(&self, n: usize) {
         self.until_refusal.set(n);
     }
@@ -145,6 +145,13 @@ impl<const SIZE: usize> Arena<SIZE> {
     /// Whether an allocation was refused since the last call.
     pub(crate) fn take_refused(&self) -> bool {
         self.refused.take()
+    }
+
+    /// Whether the allocation that is asked for now is the one to be refused.
+    fn refuses(&self) -> bool {
+        let left = self.until_refusal.get();
+        self.until_refusal.set(left.saturating_sub(1));
+        left == 1
     }
 
     fn base(&self) -> *mut u8 {
@@ -202,11 +209,10 @@ pub(crate) fn index_of<const SIZE: usize>(addr: u64) -> Option<usize> {
 unsafe impl<const SIZE: usize> PreservedAllocator for Arena<SIZE> {
     fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
         assert_eq!(size, SIZE, "the size of a block is a set's own");
-        let left = self.until_refusal.get();
-        self.until_refusal.set(left.saturating_sub(1));
+        let refused = self.refuses();
         let free = (0..BLOCKS)
             .map(|i| (self.next.get() + i * self.stride.get()) % BLOCKS)
-            .find(|&index| self.states[index].get() == State::Free && left != 1);
+            .find(|&index| self.states[index].get() == State::Free && !refused);
         let Some(index) = free else {
             self.refused.set(true);
             return Err(AllocError);
@@ -241,6 +247,23 @@ unsafe impl<const SIZE: usize> PreservedAllocator for Arena<SIZE> {
 
     unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
         self.take_back(self.index(ptr, size), State::Claimed, State::Free);
+    }
+}
+
+// SAFETY: a block that is carried is as one from `alloc_preserve`: `Outgoing`.
+unsafe impl<const SIZE: usize> CarryAllocator for Arena<SIZE> {
+    unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        let index = self.index(ptr, size);
+        if self.refuses() {
+            self.refused.set(true);
+            return Err(AllocError);
+        }
+        self.lend(index, State::Claimed, State::Outgoing);
+        Ok(())
+    }
+
+    unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize) {
+        self.lend(self.index(ptr, size), State::Outgoing, State::Claimed);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Inputs that nobody thought of: the five fuzz targets of `kho-block`.
+//! Inputs that nobody thought of: the six fuzz targets of `kho-block`.
 //!
 //! ```console
 //! $ cargo +nightly fuzz run restore -- -max_len=528
@@ -10,6 +10,7 @@
 //! | [`bitflip()`] | a valid chain and bits to flip in it, its head or its descriptor | the same |
 //! | [`operations()`] | operations on a set, over several kernels | results, entries and bytes are those of a list, and what a root page says, written whenever, can be restored |
 //! | [`region()`] | operations on a region, damage to its header and books, more operations | a refusal that writes nothing, or blocks that never overlap and outlive every opening |
+//! | [`slots()`] | any memory as a table, or operations on one, with allocations refused, over several kernels | an error with the place of the first fault, or the entries whose stamps are odd; every entry is found under its own key alone |
 //! | [`refuse()`] | the same, with allocations refused | a call fails if, and only if, it was refused memory, and then nothing has changed, or what `try_extend` has appended |
 //!
 //! Speed is what finds things, so memory is an arena of sixteen small blocks, made once, and a
@@ -28,6 +29,7 @@ mod input;
 mod operations;
 mod region;
 mod restore;
+mod slots;
 
 use core::fmt::Debug;
 
@@ -103,4 +105,20 @@ target!(
 /// several openings.
 pub fn region(data: &[u8]) {
     region::run(Input::new(data));
+}
+
+/// Takes any memory for a table and goes on with what is one; or changes a table and a list of slots
+/// alike, and hands it over from kernel to kernel.
+pub fn slots(data: &[u8]) {
+    thread_local! {
+        static SMALL: Arena<32> = const { Arena::new() };
+        static LARGE: Arena<64> = const { Arena::new() };
+    }
+    let mut input = Input::new(data);
+    match input.byte() % 4 {
+        0 => SMALL.with(|arena| slots::run::<u64, [u64; 2], 32>(arena, input)), // one to a block
+        1 => LARGE.with(|arena| slots::run::<[u64; 2], [u64; 3], 64>(arena, input)), // two
+        2 => LARGE.with(|arena| slots::run::<[u8; 8], [u8; 16], 64>(arena, input)), // three
+        _ => LARGE.with(|arena| slots::run::<u64, [u64; 2], 64>(arena, input)), // three
+    }
 }

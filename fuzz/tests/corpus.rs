@@ -39,3 +39,8 @@ fn a_call_without_memory_changes_nothing() {
 fn a_region_is_refused_or_lends_no_byte_twice() {
     replay("region", kho_block_fuzz::region);
 }
+
+#[test]
+fn any_memory_is_refused_as_a_table_or_goes_on_as_one() {
+    replay("slots", kho_block_fuzz::slots);
+}
