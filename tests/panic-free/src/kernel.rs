@@ -4,7 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 use core::ptr::NonNull;
 
-use kho_block::{AllocError, PhysAddr, PreservedAllocator, PreservedBlock};
+use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock};
 
 unsafe extern "C" {
     fn kernel_alloc_preserve(size: usize, addr: &mut u64) -> *mut u8;
@@ -12,6 +12,8 @@ unsafe extern "C" {
     fn kernel_restore(addr: u64, size: usize) -> *mut u8;
     fn kernel_unrestore(ptr: *mut u8, size: usize);
     fn kernel_restore_free(ptr: *mut u8, size: usize);
+    fn kernel_preserve(ptr: *mut u8, size: usize) -> bool;
+    fn kernel_unpreserve(ptr: *mut u8, size: usize);
     fn kernel_heap_alloc(size: usize, align: usize) -> *mut u8;
     fn kernel_heap_realloc(ptr: *mut u8, size: usize, align: usize, new: usize) -> *mut u8;
     fn kernel_heap_free(ptr: *mut u8, size: usize, align: usize);
@@ -50,6 +52,19 @@ unsafe impl PreservedAllocator for Kernel {
     unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
         // SAFETY: the caller's duties are those of the foreign function.
         unsafe { kernel_restore_free(ptr.as_ptr(), size) }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl CarryAllocator for Kernel {
+    unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        // SAFETY: the caller's duties are those of the foreign function.
+        unsafe { kernel_preserve(ptr.as_ptr(), size) }.then_some(()).ok_or(AllocError)
+    }
+
+    unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's duties are those of the foreign function.
+        unsafe { kernel_unpreserve(ptr.as_ptr(), size) }
     }
 }
 

@@ -46,6 +46,7 @@ macro_rules! operations {
 }
 
 mod region;
+mod slots;
 
 type Set<T, O, const SIZE: usize> = BlockSet<T, Kernel, O, SIZE>;
 
@@ -440,6 +441,8 @@ tables! {
     operations_on_wide: Operations::<[u128; 4], 8192>::ALL;
     operations_on_shared: shared::Operations::<Odd, 4096>::ALL;
     operations_on_plain: plain::Operations::<Odd, 4096>::ALL;
+    operations_on_slots_of_words: slots::Operations::<u64, 8192>::ALL;
+    operations_on_slots_of_bytes: slots::Operations::<[u8; 24], 4096>::ALL;
     operations_on_region: region::Operations::<Odd, 4096>::ALL;
     printing_of_odd: printing::Operations::<Odd, 4096>::ALL;
 }
