@@ -2,7 +2,7 @@
 
 use kho_block::mock::Mock;
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use kho_block::{BlockSet, IncomingSet};
+use kho_block::{BlockSet, IncomingSet, IncomingSlots, Key, OutgoingSlots};
 
 /// As large as a block of 64 bytes allows, and aligned as strictly as any.
 #[derive(Debug, Default, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -27,5 +27,34 @@ fn main() {
     let mut set = IncomingSet::<Record, _, 64>::restore(&mem, head).unwrap();
     assert_eq!(set.pop(), Some(Record { words: [7; 6] }));
     set.destroy();
+    mem.assert_clean();
+    slots(Mock::new());
+}
+
+/// A record that points at another one, as large as a block of 64 bytes allows behind a stamp.
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+#[zerocopy(crate = "kho_block::zerocopy")]
+struct Device {
+    words: [u64; 4],
+    parent: Key,
+}
+
+fn slots(mut mem: Mock) {
+    let mut table = OutgoingSlots::<Device, _, 64>::new(&mem);
+    let bus = table.insert(Device { words: [1; 4], parent: Key::NULL }).unwrap();
+    let disk = table.insert(Device { words: [2; 4], parent: bus }).unwrap();
+    let head = table.seal().leave();
+
+    mem.reboot();
+
+    let table = IncomingSlots::<Device, _, 64>::restore(&mem, head).unwrap();
+    let mut table = table.adopt().unwrap();
+    assert_eq!(table.get(disk).and_then(|disk| table.get(disk.parent)), table.get(bus));
+    table.get_mut(bus).unwrap().words = [3; 4];
+    table.remove(disk);
+    assert!(table.iter().map(|(key, _)| key).eq([bus]));
+    table.destroy();
+    drop(table);
     mem.assert_clean();
 }

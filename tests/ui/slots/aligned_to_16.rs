@@ -1,0 +1,7 @@
+use kho_block::Slots;
+use kho_block::mock::Mock;
+
+fn main() {
+    let mem = Mock::new();
+    let _table = Slots::<u128, _>::new(&mem);
+}

@@ -1,0 +1,11 @@
+use kho_block::Slots;
+use kho_block::mock::Mock;
+
+fn main() {
+    let mem = Mock::new();
+    let mut table = Slots::<u64, _>::new(&mem);
+    let key = table.insert(2).unwrap();
+    let entry = table.get(key).unwrap();
+    table.remove(key);
+    assert_eq!(*entry, 2);
+}
