@@ -27,6 +27,14 @@ pub(crate) fn take_refused() -> bool {
     REFUSED.take()
 }
 
+/// Runs `work`, which asks for memory of its own, and is not refused it.
+pub(crate) fn unrefused<R>(work: impl FnOnce() -> R) -> R {
+    let until = UNTIL_REFUSAL.replace(0);
+    let result = work();
+    UNTIL_REFUSAL.set(until);
+    result
+}
+
 /// Whether this allocation is the one. Nothing is refused to a panic.
 fn refuses() -> bool {
     match UNTIL_REFUSAL.get() {
