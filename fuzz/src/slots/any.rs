@@ -1,6 +1,8 @@
 //! Any memory, any head: what is a table in it, and whatever can be done with that.
 
-use kho_block::{Descriptor, DescriptorFlags, IncomingSlots, PhysAddr, RestoreChecks};
+use kho_block::{
+    Descriptor, DescriptorFlags, IncomingSlots, PhysAddr, RestoreChecks, RestoreFromError,
+};
 
 use super::kernel::{Kernel, TAG};
 use super::model::{Found, compare, find, touch};
@@ -74,7 +76,7 @@ fn described<T: Record, S: Record, const SIZE: usize>(
     promises: u8,
 ) {
     let flags = DescriptorFlags::from_bits_truncate(promises.into());
-    let checks = RestoreChecks::from_bits_truncate((flags.bits() & 3).into());
+    let checks = RestoreChecks::from_bits_truncate(flags.bits() & 3);
     let found = find::<T, S, SIZE>(image, head, checks, true);
     let entries = u64::from(promises >> 3 & 7);
     let descriptor = Descriptor {
@@ -94,7 +96,7 @@ fn described<T: Record, S: Record, const SIZE: usize>(
             assert!(right && found.damage.is_none(), "it is not as promised");
             compare(&table, &found.model);
         }
-        Err(kho_block::RestoreFromError::Chain(error)) => {
+        Err(RestoreFromError::Chain(error)) => {
             assert_eq!(Some(damage(error)), found.damage);
         }
         Err(error) => assert!(found.damage.is_none() && !right, "{error}"),

@@ -49,8 +49,8 @@ operations! {
         IncomingSlots::salvage_from(Kernel, descriptor, tag)
     }
     release(table: Taken<T, SIZE>) -> Option<PhysAddr> { table.release() }
-    adopt(table: Taken<T, SIZE>) -> Result<New<T, SIZE>, AdoptError<Taken<T, SIZE>>> {
-        table.adopt()
+    adopt(table: Taken<T, SIZE>) -> Result<New<T, SIZE>, AdoptErrorKind> {
+        table.adopt().map_err(AdoptError::into_kind)
     }
     adopt_error(error: AdoptError<Taken<T, SIZE>>) -> (Taken<T, SIZE>, AdoptErrorKind) {
         error.into_parts()
