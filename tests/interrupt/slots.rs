@@ -87,13 +87,13 @@ fn stepped(
             return;
         }
         changes = changes.saturating_add(1);
-        copy.forget_claims();
-        let rows = look(&copy);
+        later.follow(&copy);
+        later.forget_claims();
+        let rows = look(&later);
         if let Some(rows) = &rows {
             let there: BTreeSet<_> =
                 rows.iter().map(|(&slot, &(life, _))| Key { slot, life }).collect();
             let gone = keys.difference(&there).copied().collect();
-            later.follow(&copy);
             next(Ram(&later), &root(&later), rows, &gone);
             keys.extend(there);
         }
