@@ -48,6 +48,8 @@ pub(super) fn run<T: Record, S: Record, const SIZE: usize>(
         assert_eq!((table.first_block(), table.slot_count(), arena.lent()), (None, 0, 0));
         return;
     }
+    // Bytes that adopting would write are here, so that one that is refused shows them untouched.
+    arena.refuse((changes >> 4).into());
     Kernel::<T, S, SIZE>::adopt(arena, table, found.model).run(&mut input);
 }
 
