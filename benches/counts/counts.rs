@@ -5,7 +5,6 @@
 #[path = "../pool.rs"]
 mod pool;
 mod recorded;
-mod slots;
 
 use std::hint::black_box;
 
@@ -14,7 +13,6 @@ use gungraun::{Callgrind, EventKind, LibraryBenchmarkConfig};
 use kho_block::{BlockSet, Incoming, IncomingSet, PhysAddr};
 
 use crate::pool::{Pool, shuffled};
-use crate::slots::slots_of_records;
 
 /// The record that LUO keeps of a file.
 type Record = [u64; 8];
@@ -192,4 +190,4 @@ library_benchmark_group!(
     ]
 );
 
-main!(library_benchmark_groups = [operations, slots_of_records]);
+main!(library_benchmark_groups = operations);

@@ -14,13 +14,3 @@ pub(crate) const GROW: u64 = 83_325;
 pub(crate) const CLEAR: u64 = 82_318;
 pub(crate) const RESTORE: u64 = 2_619;
 pub(crate) const DESTROY: u64 = 392;
-
-/// On a table in as many blocks, of 1130 records with their stamps; or of the 565 that fill its holes.
-pub(crate) mod slots {
-    pub(crate) const INSERT: u64 = 115_931;
-    pub(crate) const INSERT_INTO_HOLES: u64 = 75_748;
-    pub(crate) const LOOK_UP: u64 = 32_033;
-    pub(crate) const ITERATE: u64 = 42_438;
-    pub(crate) const REMOVE: u64 = 102_352;
-    pub(crate) const TAKE_OVER: u64 = 35_656;
-}
