@@ -24,4 +24,5 @@ mod kho;
 mod model;
 mod promises;
 mod region;
+mod slots;
 mod versions;

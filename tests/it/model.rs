@@ -1,9 +1,9 @@
 //! Random operations against a plain list: whatever is done to a set, it stays the list it would be.
 
-mod compare;
-mod list;
+pub(crate) mod compare;
+pub(crate) mod list;
 mod perform;
-mod plan;
+pub(crate) mod plan;
 
 use kho_block::mock::Mock;
 use kho_block::zerocopy::IntoBytes;
@@ -264,7 +264,7 @@ fn salvage<T: Sample, const B: usize>(((fills, turns), at, link): &Damaged) {
 }
 
 /// Runs `test` on random values: 64, or a quarter of what `PROPTEST_CASES` says.
-fn on<S: Strategy>(values: S, test: impl Fn(&S::Value)) {
+pub(crate) fn on<S: Strategy>(values: S, test: impl Fn(&S::Value)) {
     let config = Config { failure_persistence: None, ..Config::default() };
     let config = Config { cases: config.cases.div_ceil(4), ..config };
     TestRunner::new(config)

@@ -29,7 +29,7 @@ pub(super) fn promise<T, const B: usize>(head: Option<PhysAddr>) -> Descriptor {
 }
 
 /// Compares two iterators step by step, and to their ends.
-pub(super) fn read<I, J>(mut ours: I, mut lists: J, steps: &[Step], finish: Finish, capacity: usize)
+pub(crate) fn read<I, J>(mut ours: I, mut lists: J, steps: &[Step], finish: Finish, capacity: usize)
 where
     I: DoubleEndedIterator<Item = J::Item> + ExactSizeIterator,
     J: DoubleEndedIterator + ExactSizeIterator,

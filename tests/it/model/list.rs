@@ -5,12 +5,12 @@ use core::fmt::Debug;
 use kho_block::Entry;
 
 /// An entry that a list can hold as well.
-pub(super) trait Sample: Entry + Clone + PartialEq + Debug {}
+pub(crate) trait Sample: Entry + Clone + PartialEq + Debug {}
 
 impl<T: Entry + Clone + PartialEq + Debug> Sample for T {}
 
 /// An entry unlike its neighbours, without a zero byte.
-pub(super) fn sample<T: Sample>(seed: usize) -> T {
+pub(crate) fn sample<T: Sample>(seed: usize) -> T {
     let mut entry = T::new_zeroed();
     let seed = seed.to_le_bytes();
     for (j, (byte, seed)) in entry.as_mut_bytes().iter_mut().zip(seed.iter().cycle()).enumerate() {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 /// A number of entries, as likely as not at an edge.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum At {
+pub(crate) enum At {
     /// So many entries off so many full blocks.
     Block(usize, isize),
     /// So many entries off all there are.
@@ -15,7 +15,7 @@ pub(super) enum At {
 }
 
 impl At {
-    pub(super) fn of(self, all: usize, capacity: usize) -> usize {
+    pub(crate) fn of(self, all: usize, capacity: usize) -> usize {
         match self {
             Self::Block(blocks, offset) => (blocks * capacity).saturating_add_signed(offset),
             Self::End(offset) => all.saturating_add_signed(offset),
@@ -24,7 +24,7 @@ impl At {
     }
 }
 
-pub(super) fn at() -> impl Strategy<Value = At> + Clone {
+pub(crate) fn at() -> impl Strategy<Value = At> + Clone {
     prop_oneof![
         (0..3_usize, -1..=1_isize).prop_map(|(blocks, offset)| At::Block(blocks, offset)),
         (-1..=1_isize).prop_map(At::End),
@@ -122,14 +122,14 @@ pub(super) fn write() -> impl Strategy<Value = Write> + Clone {
 
 /// What can be done with an iterator that has two ends.
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Next,
     NextBack,
     Nth(At),
     NthBack(At),
 }
 
-pub(super) fn step() -> impl Strategy<Value = Step> + Clone {
+pub(crate) fn step() -> impl Strategy<Value = Step> + Clone {
     prop_oneof![
         Just(Step::Next),
         Just(Step::NextBack),
@@ -140,7 +140,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> + Clone {
 
 /// What an iterator can end with.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Finish {
+pub(crate) enum Finish {
     Drain,
     Count,
     Last,
@@ -149,7 +149,7 @@ pub(super) enum Finish {
     Rev,
 }
 
-pub(super) fn finish() -> impl Strategy<Value = Finish> + Clone {
+pub(crate) fn finish() -> impl Strategy<Value = Finish> + Clone {
     prop_oneof![
         Just(Finish::Drain),
         Just(Finish::Count),
