@@ -20,14 +20,15 @@ const CAPACITY: usize = 4;
 /// Three full blocks, and two entries in the fourth.
 const ENTRIES: usize = 14;
 /// Out of order, and all beyond 32 bits: cut to those, two are zero and the others the same.
-const ADDRS: [u64; 4] = [0x1_0000_0040, 0x2_0000_0000, 0x1_0000_0000, 0xffff_ffff_0000_0040];
+pub(crate) const ADDRS: [u64; 4] =
+    [0x1_0000_0040, 0x2_0000_0000, 0x1_0000_0000, 0xffff_ffff_0000_0040];
 /// The address of no block.
-const NOWHERE: u64 = 0x1_0000_0080;
+pub(crate) const NOWHERE: u64 = 0x1_0000_0080;
 /// What [`chain`] says its entries are.
 const TAG: u64 = 0x7a67;
 
 /// What is wrong with an address at which there is no block of this chain's size.
-const NOT_PRESERVED: RestoreErrorKind = NotPreserved { block_size: BLOCK_SIZE };
+pub(crate) const NOT_PRESERVED: RestoreErrorKind = NotPreserved { block_size: BLOCK_SIZE };
 
 const NONE: RestoreChecks = RestoreChecks::empty();
 const DENSE: RestoreChecks = RestoreChecks::DENSE;
@@ -39,7 +40,7 @@ type Set<'a> = IncomingSet<Record, &'a Mock, BLOCK_SIZE>;
 
 /// Something about a chain that is not as its writer left it.
 #[derive(Clone, Copy, Debug)]
-enum Damage {
+pub(crate) enum Damage {
     /// The chain is said to start here.
     Head(u64),
     /// The link of a block.
@@ -51,7 +52,7 @@ enum Damage {
 }
 use Damage::{Byte, Count, Head, Next};
 
-fn phys(addr: u64) -> PhysAddr {
+pub(crate) fn phys(addr: u64) -> PhysAddr {
     PhysAddr::new(addr).unwrap()
 }
 
@@ -79,12 +80,12 @@ fn chain() -> (Mock, Descriptor) {
 }
 
 /// The bytes of all blocks.
-fn bytes(mem: &mut Mock) -> [Vec<u8>; 4] {
+pub(crate) fn bytes(mem: &mut Mock) -> [Vec<u8>; 4] {
     ADDRS.map(|addr| mem.read(addr, BLOCK_SIZE))
 }
 
 /// Does the damage; returns where the chain is now said to start.
-fn apply(mem: &mut Mock, damage: &[Damage]) -> Option<PhysAddr> {
+pub(crate) fn apply(mem: &mut Mock, damage: &[Damage]) -> Option<PhysAddr> {
     let mut head = ADDRS[0];
     for &damage in damage {
         match damage {
@@ -112,7 +113,7 @@ fn assert_restores(mut mem: Mock, repair: &[Vec<u8>; 4]) {
 }
 
 /// How many blocks a walk that ends with this error asks for, and how many it claims.
-fn walked(kind: RestoreErrorKind, block: usize) -> (usize, usize) {
+pub(crate) fn walked(kind: RestoreErrorKind, block: usize) -> (usize, usize) {
     match kind {
         Misaligned => (block, block),
         Cycle { .. } | NotPreserved { .. } => (block + 1, block),

@@ -23,7 +23,7 @@ type Taken<'m> = IncomingSet<u64, Sheltered<'m>, BLOCK_SIZE>;
 
 /// Who refuses.
 #[derive(Clone, Copy, Debug)]
-enum By {
+pub(crate) enum By {
     Mock,
     Heap,
 }
@@ -74,7 +74,7 @@ fn refused<E>(
 
 /// The error of a set that needs `wanted` blocks and got `obtained`.
 #[track_caller]
-fn assert_refused(error: GrowError, wanted: usize, obtained: usize) {
+pub(crate) fn assert_refused(error: GrowError, wanted: usize, obtained: usize) {
     assert_eq!(error.kind, GrowErrorKind::OutOfMemory);
     assert_eq!((error.wanted, error.obtained), (wanted, obtained));
     assert_eq!(error.errno(), 12);

@@ -11,7 +11,7 @@ use core::ptr::{NonNull, null_mut};
 use std::alloc::System;
 
 use kho_block::mock::{Mock, POISON};
-use kho_block::{AllocError, PhysAddr, PreservedAllocator, PreservedBlock};
+use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock};
 
 /// What one thread asked of the heap. Its fields have no destructors and are there before the first
 /// allocation, so the allocator may use them at any time.
@@ -161,6 +161,19 @@ unsafe impl PreservedAllocator for Sheltered<'_> {
     unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
         // SAFETY: the caller's duties are those of the method it forwards to.
         self.shelter(|mock| unsafe { mock.restore_free(ptr, size) });
+    }
+}
+
+// SAFETY: as above.
+unsafe impl CarryAllocator for Sheltered<'_> {
+    unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        // SAFETY: the caller's duties are those of the method it forwards to.
+        self.shelter(|mock| unsafe { mock.preserve(ptr, size) })
+    }
+
+    unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's duties are those of the method it forwards to.
+        self.shelter(|mock| unsafe { mock.unpreserve(ptr, size) });
     }
 }
 

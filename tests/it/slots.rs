@@ -4,6 +4,8 @@ use kho_block::mock::Mock;
 use kho_block::{IncomingSlots, Key, OutgoingSlots, PhysAddr};
 
 mod carry;
+mod corrupt;
+mod faults;
 mod model;
 
 /// Three slots to a block.
