@@ -6,7 +6,11 @@ use kho_block::{IncomingSlots, Key, OutgoingSlots, PhysAddr};
 mod carry;
 mod corrupt;
 mod faults;
+mod golden;
+mod keys;
 mod model;
+mod pointers;
+mod retired;
 
 /// Three slots to a block.
 const BLOCK_SIZE: usize = 64;
