@@ -20,6 +20,9 @@
     reason = "a test panics when it fails"
 )]
 
+#[cfg(target_arch = "x86_64")]
+#[path = "interrupt/looks.rs"]
+mod looks;
 #[path = "interrupt/memory.rs"]
 mod memory;
 #[path = "interrupt/region.rs"]

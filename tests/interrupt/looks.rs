@@ -1,0 +1,299 @@
+//! What is read and written of a table, as the processor tells: of restoring, each header and each
+//! stamp once, and nothing else.
+//!
+//! The blocks lie in pages that are closed. An instruction that touches one faults; the handler takes
+//! note of where, and whether it was to write, opens that page, and lets the one instruction run: a
+//! trap behind it closes all pages again.
+//!
+//! Unsafe is open here to map the pages, to handle the signals, and to implement the allocator.
+
+#![expect(unsafe_code, reason = "closes pages, handles signals, and lends blocks")]
+
+use core::cell::Cell;
+use core::ffi::{c_int, c_void};
+use core::ptr::{NonNull, without_provenance_mut};
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicUsize, compiler_fence};
+use std::sync::{Mutex, PoisonError};
+
+use kho_block::{
+    AllocError, CarryAllocator, Entry, IncomingSlots, Key, OutgoingSlots, PhysAddr,
+    PreservedAllocator, PreservedBlock,
+};
+use nix::libc::{REG_EFL, REG_ERR, siginfo_t, ucontext_t};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use rustix::mm::{MprotectFlags, mprotect};
+
+use crate::memory::{file, map};
+
+const PAGE_SIZE: usize = 4096;
+const BLOCK_SIZE: usize = 2 * PAGE_SIZE;
+const BLOCKS: usize = 3;
+const SIZE: usize = BLOCKS * BLOCK_SIZE;
+
+/// Of the second slot in a block the stamp ends a page, and the entry starts the next one.
+type Large = [u64; 508];
+
+/// One instruction that touches a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Look {
+    /// It reads at this offset of all blocks.
+    Read(usize),
+    /// It writes, or reads and writes.
+    Write(usize),
+}
+use Look::{Read, Write};
+
+/// Where the closed pages are.
+static BASE: AtomicUsize = AtomicUsize::new(0);
+/// What touched them: offsets, shifted to the left by one, with a one for a write.
+static LOOKS: [AtomicUsize; 1 << 12] = [const { AtomicUsize::new(0) }; 1 << 12];
+/// How often they were touched.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Taken by who closes pages: the handlers, and the words above, are those of the process.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Opens or closes pages.
+fn protect(addr: usize, size: usize, access: MprotectFlags) {
+    let ptr = without_provenance_mut(addr);
+    // SAFETY: the pages are those of blocks, which stay mapped. To who runs meanwhile the handlers make
+    // no difference.
+    unsafe { mprotect(ptr, size, access) }.unwrap();
+}
+
+/// A register of the instruction that was interrupted.
+fn register(context: *mut c_void, number: c_int) -> *mut i64 {
+    let context = context.cast::<ucontext_t>();
+    // SAFETY: the kernel hands a handler such a context.
+    let registers = unsafe { &raw mut (*context).uc_mcontext.gregs };
+    registers.cast::<i64>().wrapping_add(usize::try_from(number).unwrap())
+}
+
+/// Says whether a trap follows the instruction.
+fn trap(context: *mut c_void, follows: bool) {
+    const TRAP: i64 = 1 << 8;
+    let flags = register(context, REG_EFL);
+    // SAFETY: a register of the context, which is the handler's.
+    let before = unsafe { flags.read() };
+    let after = if follows { before | TRAP } else { before & !TRAP };
+    // SAFETY: as above.
+    unsafe { flags.write(after) };
+}
+
+extern "C" fn on_fault(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel hands the handler of a fault such information.
+    let info = unsafe { &*info };
+    // SAFETY: of a fault the address is known.
+    let addr = unsafe { info.si_addr() }.addr();
+    let offset = addr.wrapping_sub(BASE.load(Relaxed));
+    if offset >= SIZE {
+        std::process::abort();
+    }
+    // SAFETY: a register of the context, which is the handler's.
+    let error = unsafe { register(context, REG_ERR).read() };
+    let number = COUNT.fetch_add(1, Relaxed);
+    if let Some(look) = LOOKS.get(number) {
+        look.store(offset << 1 | usize::from(error & 2 != 0), Relaxed);
+    }
+    protect(addr & !(PAGE_SIZE - 1), PAGE_SIZE, MprotectFlags::READ | MprotectFlags::WRITE);
+    trap(context, true);
+}
+
+extern "C" fn on_trap(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
+    protect(BASE.load(Relaxed), SIZE, MprotectFlags::empty());
+    trap(context, false);
+}
+
+/// Handles a signal until it is dropped.
+struct Handled(Signal, SigAction);
+
+impl Handled {
+    fn by(signal: Signal, handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void)) -> Self {
+        let handler = SigHandler::SigAction(handler);
+        let action = SigAction::new(handler, SaFlags::SA_SIGINFO, SigSet::empty());
+        // SAFETY: the handlers call nothing but what a handler may: they store words, and change the
+        // protection of pages.
+        let before = unsafe { sigaction(signal, &action) }.unwrap();
+        Self(signal, before)
+    }
+}
+
+impl Drop for Handled {
+    fn drop(&mut self) {
+        // SAFETY: it is what was handled before.
+        unsafe { sigaction(self.0, &self.1) }.unwrap();
+    }
+}
+
+/// Blocks in pages that can be closed; what is known of them lies elsewhere. Nothing is ever freed.
+struct Pages {
+    base: NonNull<u8>,
+    lent: Cell<usize>,
+}
+
+impl Pages {
+    fn new() -> Self {
+        Self { base: map(file(SIZE), SIZE), lent: Cell::new(0) }
+    }
+
+    /// What `work` touches, instruction by instruction.
+    fn looks<R>(&self, work: impl FnOnce() -> R) -> (Vec<Look>, R) {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let base = self.base.addr().get();
+        BASE.store(base, Relaxed);
+        COUNT.store(0, Relaxed);
+        let handled =
+            [Handled::by(Signal::SIGSEGV, on_fault), Handled::by(Signal::SIGTRAP, on_trap)];
+        protect(base, SIZE, MprotectFlags::empty());
+        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        let result = work();
+        compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        protect(base, SIZE, MprotectFlags::READ | MprotectFlags::WRITE);
+        drop(handled);
+        let count = COUNT.load(Relaxed);
+        assert!(count <= LOOKS.len(), "{count} are too many");
+        let look = |look: &AtomicUsize| match look.load(Relaxed) {
+            read if read & 1 == 0 => Read(read >> 1),
+            write => Write(write >> 1),
+        };
+        (LOOKS.iter().take(count).map(look).collect(), result)
+    }
+
+    fn addr(number: usize) -> PhysAddr {
+        PhysAddr::new(0x1_0000_0000 + u64::try_from(number * BLOCK_SIZE).unwrap()).unwrap()
+    }
+
+    fn block(&self, number: usize) -> NonNull<u8> {
+        // SAFETY: so many blocks are mapped.
+        unsafe { self.base.add(number * BLOCK_SIZE) }
+    }
+}
+
+// SAFETY: each block is lent once by `alloc_preserve`, zeroed as the file is, and once by `restore`,
+// which a test calls for what was left; and stays mapped. Blocks are aligned to pages.
+unsafe impl PreservedAllocator for &Pages {
+    fn alloc_preserve(&self, _: usize) -> Result<PreservedBlock, AllocError> {
+        let number = self.lent.get();
+        if number == BLOCKS {
+            return Err(AllocError);
+        }
+        self.lent.set(number + 1);
+        Ok(PreservedBlock { ptr: self.block(number), addr: Pages::addr(number) })
+    }
+
+    unsafe fn unpreserve_free(&self, _: NonNull<u8>, _: usize) {}
+
+    fn restore(&self, addr: PhysAddr, _: usize) -> Option<NonNull<u8>> {
+        (0..BLOCKS).find(|&number| Pages::addr(number) == addr).map(|number| self.block(number))
+    }
+
+    unsafe fn unrestore(&self, _: NonNull<u8>, _: usize) {}
+
+    unsafe fn restore_free(&self, _: NonNull<u8>, _: usize) {}
+}
+
+// SAFETY: what was left can be left again.
+unsafe impl CarryAllocator for &Pages {
+    unsafe fn preserve(&self, _: NonNull<u8>, _: usize) -> Result<(), AllocError> {
+        Ok(())
+    }
+
+    unsafe fn unpreserve(&self, _: NonNull<u8>, _: usize) {}
+}
+
+type Table<'m, T> = OutgoingSlots<T, &'m Pages, BLOCK_SIZE>;
+type Taken<'m, T> = IncomingSlots<T, &'m Pages, BLOCK_SIZE>;
+
+/// Where the stamp of a slot is, in all blocks; the entry is behind it.
+fn stamp<T: Entry>(slot: usize) -> usize {
+    let per_block = Table::<T>::SLOTS_PER_BLOCK;
+    slot / per_block * BLOCK_SIZE + 16 + slot % per_block * (8 + size_of::<T>())
+}
+
+/// Leaves a table of so many slots in three blocks, of which every third one is free; returns where it
+/// starts, and the keys of the others.
+fn leave<T: Entry>(pages: &Pages, slots: usize) -> (Option<PhysAddr>, Vec<Key>) {
+    let mut table = Table::<T>::new(pages);
+    let mut keys: Vec<Key> =
+        (0..slots).map(|_| table.insert(T::new_zeroed()).map_err(drop).unwrap()).collect();
+    keys.retain(|&key| key.slot % 3 != 1 || table.remove(key).is_none());
+    assert_eq!(table.block_count(), BLOCKS);
+    (table.seal().leave(), keys)
+}
+
+/// Restoring reads each header once, and each stamp once: two words for each block, in the order of
+/// the chain, and then a word for each slot.
+fn assert_restored_by_a_look_at_each<T: Entry>(slots: usize) {
+    let pages = Pages::new();
+    let (head, keys) = leave::<T>(&pages, slots);
+    let (looks, table) = pages.looks(|| Taken::<T>::restore(&pages, head).unwrap());
+    let headers = (0..BLOCKS).flat_map(|block| [0, 8].map(|word| Read(block * BLOCK_SIZE + word)));
+    let stamps = (0..slots).map(|slot| Read(stamp::<T>(slot)));
+    assert_eq!(looks, headers.chain(stamps).collect::<Vec<_>>());
+    assert!(table.iter().map(|(key, _)| key).eq(keys));
+}
+
+#[test]
+fn restoring_a_table_reads_each_header_and_each_stamp_once_and_writes_nothing() {
+    assert_eq!(stamp::<Large>(1) + 8, PAGE_SIZE);
+    assert_restored_by_a_look_at_each::<Large>(5);
+    assert_restored_by_a_look_at_each::<Large>(6);
+    let small = Table::<u64>::SLOTS_PER_BLOCK;
+    assert_restored_by_a_look_at_each::<u64>(2 * small + 1);
+    assert_restored_by_a_look_at_each::<u64>(3 * small);
+}
+
+#[test]
+fn a_look_up_reads_one_stamp_and_iterating_reads_each_once() {
+    let pages = Pages::new();
+    let slots = 2 * Table::<u64>::SLOTS_PER_BLOCK + 2;
+    let (head, keys) = leave::<u64>(&pages, slots);
+    let table = Taken::<u64>::restore(&pages, head).unwrap();
+    let [.., last] = keys[..] else { panic!("there are keys") };
+    for key in [keys[0], last, Key { slot: 1, life: 1 }, Key { slot: 0, life: 3 }] {
+        let slot = usize::try_from(key.slot).unwrap();
+        let looks = [
+            pages.looks(|| table.get(key).is_some()).0,
+            pages.looks(|| table.contains(key)).0,
+            pages.looks(|| table.entry_ptr(key)).0,
+            pages.looks(|| table.key_at(key.slot)).0,
+        ];
+        assert!(looks.iter().all(|looks| looks[..] == [Read(stamp::<u64>(slot))]), "{looks:?}");
+    }
+    let beyond = Key { slot: u32::try_from(slots).unwrap(), life: 1 };
+    assert_eq!(pages.looks(|| (table.contains(beyond), table.key_at(beyond.slot))).0, []);
+
+    let stamps = || (0..slots).map(|slot| Read(stamp::<u64>(slot)));
+    let (looks, count) = pages.looks(|| table.iter().count());
+    assert_eq!((looks, count), (stamps().collect(), keys.len()));
+    let (looks, count) = pages.looks(|| table.iter().rev().count());
+    assert_eq!((looks, count), (stamps().rev().collect(), keys.len()));
+}
+
+#[test]
+fn inserting_and_removing_touch_one_slot_the_entry_and_its_stamp_in_the_order_of_publication() {
+    let pages = Pages::new();
+    let slots = 2 * Table::<u64>::SLOTS_PER_BLOCK + 2;
+    let (head, keys) = leave::<u64>(&pages, slots);
+    let mut table = Taken::<u64>::restore(&pages, head).unwrap().adopt().unwrap();
+    // Into a free slot: of three in a row, the one in the middle.
+    let at = stamp::<u64>(1);
+    let (looks, key) = pages.looks(|| table.insert(7).unwrap());
+    assert_eq!(key, Key { slot: 1, life: 3 });
+    assert_eq!(looks, [Read(at), Write(at + 8), Write(at)], "the entry first");
+    let (looks, entry) = pages.looks(|| table.remove(key));
+    assert_eq!(entry, Some(7));
+    assert_eq!(looks, [Read(at), Write(at), Read(at + 8), Write(at + 8)], "the stamp first");
+    let (looks, entry) = pages.looks(|| table.remove(key));
+    assert_eq!((looks, entry), (vec![Read(at)], None));
+
+    // Behind the last one, once no other is free: it is counted last.
+    let free = slots - keys.len();
+    for _ in 0..free {
+        assert!(usize::try_from(table.insert(7).unwrap().slot).unwrap() < slots);
+    }
+    let at = stamp::<u64>(slots);
+    let (looks, key) = pages.looks(|| table.insert(7).unwrap());
+    assert_eq!(usize::try_from(key.slot).unwrap(), slots);
+    assert_eq!(looks, [Write(at + 8), Write(at), Write(2 * BLOCK_SIZE + 8)]);
+}
