@@ -3,7 +3,7 @@
 use kho_block::mock::{Calls, Mock};
 use kho_block::{BlockSet, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing, PhysAddr};
 
-mod looks;
+pub(crate) mod looks;
 mod restoring;
 
 const BLOCK_SIZE: usize = 64;
@@ -20,7 +20,7 @@ const BOUNDARIES: [usize; 9] = [
     3 * CAPACITY,
     3 * CAPACITY + 1,
 ];
-const NOTHING: Calls = Calls {
+pub(crate) const NOTHING: Calls = Calls {
     alloc_preserve: 0,
     unpreserve_free: 0,
     restore: 0,
@@ -34,7 +34,7 @@ type Set<'a> = BlockSet<u64, &'a Mock, Outgoing, BLOCK_SIZE>;
 type Restored<A> = IncomingSet<u64, A, BLOCK_SIZE>;
 
 /// The calls that some work makes.
-fn calls<R>(mem: &Mock, work: impl FnOnce() -> R) -> Calls {
+pub(crate) fn calls<R>(mem: &Mock, work: impl FnOnce() -> R) -> Calls {
     let before = mem.calls();
     work();
     let after = mem.calls();
@@ -49,23 +49,23 @@ fn calls<R>(mem: &Mock, work: impl FnOnce() -> R) -> Calls {
     }
 }
 
-fn allocates(n: usize) -> Calls {
+pub(crate) fn allocates(n: usize) -> Calls {
     Calls { alloc_preserve: n, ..NOTHING }
 }
 
-fn frees(n: usize) -> Calls {
+pub(crate) fn frees(n: usize) -> Calls {
     Calls { unpreserve_free: n, ..NOTHING }
 }
 
-fn claims(n: usize) -> Calls {
+pub(crate) fn claims(n: usize) -> Calls {
     Calls { restore: n, ..NOTHING }
 }
 
-fn gives_back(n: usize) -> Calls {
+pub(crate) fn gives_back(n: usize) -> Calls {
     Calls { unrestore: n, ..NOTHING }
 }
 
-fn frees_claimed(n: usize) -> Calls {
+pub(crate) fn frees_claimed(n: usize) -> Calls {
     Calls { restore_free: n, ..NOTHING }
 }
 

@@ -10,6 +10,7 @@ mod header;
 mod life;
 mod model;
 mod sizes;
+mod tables;
 mod threads;
 
 use core::alloc::Layout;

@@ -5,6 +5,7 @@ use kho_block::{IncomingSlots, Key, OutgoingSlots, PhysAddr};
 
 mod carry;
 mod corrupt;
+mod cost;
 mod faults;
 mod golden;
 mod keys;

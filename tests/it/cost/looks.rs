@@ -18,19 +18,19 @@ use super::{BLOCK_SIZE, BOUNDARIES, CAPACITY, Restored, blocks_for, left, number
 
 /// An allocator that shows each header once: as soon as the next block is claimed, the header of
 /// the one before is garbage, until it is given back or everything is [shown](Self::show) again.
-struct OneLook<'a> {
+pub(crate) struct OneLook<'a> {
     mem: &'a Mock,
     /// The block claimed last.
     in_view: Cell<Option<NonNull<u8>>>,
     /// The blocks whose headers are garbage, and what these were.
-    hidden: RefCell<Vec<(NonNull<u8>, BlockHeader)>>,
+    pub(crate) hidden: RefCell<Vec<(NonNull<u8>, BlockHeader)>>,
 }
 
 /// What a second look meets: more entries than fit, and a link to nowhere.
 const GARBAGE: BlockHeader = BlockHeader { next: 0xdead_beef_dead_beef, count: u64::MAX };
 
 impl<'a> OneLook<'a> {
-    fn new(mem: &'a Mock) -> Self {
+    pub(crate) fn new(mem: &'a Mock) -> Self {
         Self { mem, in_view: Cell::new(None), hidden: RefCell::new(Vec::new()) }
     }
 
@@ -46,7 +46,7 @@ impl<'a> OneLook<'a> {
     }
 
     /// Shows every header that `which` picks, as it was. No set is in use meanwhile.
-    fn show(&self, which: impl Fn(NonNull<u8>) -> bool) {
+    pub(crate) fn show(&self, which: impl Fn(NonNull<u8>) -> bool) {
         self.hidden.borrow_mut().retain(|&(ptr, header)| {
             if which(ptr) {
                 // SAFETY: as in `hide`: the block is still claimed, since `unrestore` and
