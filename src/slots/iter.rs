@@ -21,6 +21,8 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     ///
     /// Costs a look at every stamp, those of free slots included.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # use kho_block::{Slots, mock::Mock};
     /// # let mem = Mock::new();
@@ -30,6 +32,75 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// assert!(table.iter().eq([(keys[0], &2), (keys[2], &5)]));
     /// assert_eq!(table.iter().rev().next(), Some((keys[2], &5)));
     /// # Ok::<(), kho_block::PushError<u64>>(())
+    /// ```
+    ///
+    /// An index by name, which each kernel makes anew, and which refuses a name that is taken. It
+    /// holds keys alone: names are compared where they are.
+    ///
+    /// ```
+    /// use core::hash::BuildHasher;
+    /// use hashbrown::{DefaultHashBuilder, HashTable};
+    /// use kho_block::mock::Mock;
+    /// use kho_block::{IncomingSlots, Key, OutgoingSlots};
+    ///
+    /// type Name = [u8; 16];
+    /// type Sessions<'m> = OutgoingSlots<Name, &'m Mock>;
+    ///
+    /// #[derive(Default)]
+    /// struct ByName {
+    ///     keys: HashTable<Key>,
+    ///     hasher: DefaultHashBuilder,
+    /// }
+    ///
+    /// impl ByName {
+    ///     fn note(&mut self, sessions: &Sessions<'_>, key: Key) {
+    ///         let hash = |&key: &Key| self.hasher.hash_one(sessions.get(key));
+    ///         self.keys.insert_unique(hash(&key), key, hash);
+    ///     }
+    ///
+    ///     fn find(&self, sessions: &Sessions<'_>, name: &Name) -> Option<Key> {
+    ///         let same = |&key: &Key| sessions.get(key) == Some(name);
+    ///         self.keys.find(self.hasher.hash_one(Some(name)), same).copied()
+    ///     }
+    ///
+    ///     /// Begins a session; `None` if there is one of that name, or no memory.
+    ///     fn begin(&mut self, sessions: &mut Sessions<'_>, name: &Name) -> Option<Key> {
+    ///         if self.find(sessions, name).is_some() {
+    ///             return None;
+    ///         }
+    ///         let key = sessions.insert(*name).ok()?;
+    ///         self.note(sessions, key);
+    ///         Some(key)
+    ///     }
+    ///
+    ///     /// Ends a session.
+    ///     fn end(&mut self, sessions: &mut Sessions<'_>, key: Key) -> Option<Name> {
+    ///         let hash = self.hasher.hash_one(sessions.get(key));
+    ///         self.keys.find_entry(hash, |&other| other == key).ok()?.remove();
+    ///         sessions.remove(key)
+    ///     }
+    /// }
+    ///
+    /// let mut mem = Mock::new();
+    /// let (mut sessions, mut by_name) = (Sessions::new(&mem), ByName::default());
+    /// let vm = by_name.begin(&mut sessions, b"virtual machine ").unwrap();
+    /// assert_eq!(by_name.begin(&mut sessions, b"virtual machine "), None, "it is taken");
+    /// let net = by_name.begin(&mut sessions, b"network         ").unwrap();
+    /// by_name.end(&mut sessions, net);
+    /// let head = sessions.seal().leave();
+    ///
+    /// mem.reboot();
+    /// let sessions = IncomingSlots::<Name, _>::restore(&mem, head)?;
+    /// let mut sessions = sessions.adopt().map_err(|error| error.into_kind())?;
+    /// let mut by_name = ByName::default();
+    /// for (key, _) in &sessions {
+    ///     by_name.note(&sessions, key);
+    /// }
+    /// assert_eq!(by_name.find(&sessions, b"virtual machine "), Some(vm));
+    /// assert_eq!(by_name.begin(&mut sessions, b"virtual machine "), None);
+    /// assert_ne!(by_name.begin(&mut sessions, b"network         "), Some(net));
+    /// assert_eq!(sessions.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&self) -> SlotsIter<'_, T, BLOCK_SIZE> {
         let tail = self.chain.tail();

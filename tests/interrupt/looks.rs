@@ -8,6 +8,7 @@
 //! Unsafe is open here to map the pages, to handle the signals, and to implement the allocator.
 
 #![expect(unsafe_code, reason = "closes pages, handles signals, and lends blocks")]
+#![expect(clippy::arithmetic_side_effects, reason = "the numbers of a test are small")]
 
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
