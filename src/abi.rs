@@ -9,5 +9,6 @@ pub(crate) mod errno;
 pub(crate) mod key;
 pub(crate) mod layout;
 pub(crate) mod link;
+pub(crate) mod name;
 pub(crate) mod region;
 pub(crate) mod sizes;

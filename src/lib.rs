@@ -440,6 +440,7 @@ compile_error!("`mock` is for a host: enable it in [dev-dependencies] alone, wit
 mod abi;
 mod chain;
 mod error;
+pub mod linux;
 mod memory;
 mod set;
 mod slots;

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The folders of `src`, each with those that it may import from.
-const FOLDERS: [(&str, &[&str]); 6] = [
+const FOLDERS: [(&str, &[&str]); 7] = [
     ("abi", &[]),
     ("error", &["abi"]),
     ("memory", &["abi", "error"]),
     ("chain", &["abi", "error", "memory"]),
     ("set", &["abi", "error", "memory", "chain"]),
     ("slots", &["abi", "error", "memory", "chain", "set"]),
+    ("linux", &["abi", "error"]),
 ];
 
 /// A module, as in `chain::block`, and the modules that its file names after `crate::`.
