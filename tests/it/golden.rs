@@ -176,6 +176,7 @@ fn the_manifest_lists_every_image_once_and_no_other() {
     let files = fs::read_dir(folder()).unwrap().map(|file| file.unwrap().file_name());
     let mut present: BTreeSet<_> = files.map(|name| name.into_string().unwrap()).collect();
     assert!(present.remove("manifest.json"));
+    assert!(present.remove("linux"), "those of Linux, which have a manifest of their own");
     assert_eq!(listed, present);
 
     // Each image is of exactly one kind, and there is something for both of the tests that read.

@@ -21,6 +21,7 @@ mod handover;
 mod heap;
 mod house;
 mod kho;
+mod linux;
 mod model;
 mod promises;
 mod region;

@@ -1,0 +1,17 @@
+//! What a real Linux handed over: read, and written again byte for byte.
+//!
+//! The images are those of a little-endian machine, with words in the middle of records, so that those
+//! tests run on such machines only.
+
+#[cfg(target_endian = "little")]
+mod damaged;
+#[cfg(target_endian = "little")]
+mod image;
+mod map;
+mod names;
+#[cfg(target_endian = "little")]
+mod sessions;
+
+fn wire(n: usize) -> u64 {
+    u64::try_from(n).unwrap()
+}
