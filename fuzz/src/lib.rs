@@ -11,6 +11,7 @@
 //! | [`operations()`] | operations on a set, over several kernels | results, entries and bytes are those of a list, and what a root page says, written whenever, can be restored |
 //! | [`region()`] | operations on a region, damage to its header and books, more operations | a refusal that writes nothing, or blocks that never overlap and outlive every opening |
 //! | [`slots()`] | any memory as a table, or operations on one, with allocations refused, over several kernels | an error with the place of the first fault, or the entries whose stamps are odd; every entry is found under its own key alone |
+//! | [`map()`] | blocks in the map of a Linux, and words of it overwritten | an error that is there, or the blocks that a plain reading finds |
 //! | [`refuse()`] | the same, with allocations refused | a call fails if, and only if, it was refused memory, and then nothing has changed, or what `try_extend` has appended |
 //!
 //! Speed is what finds things, so memory is an arena of sixteen small blocks, made once, and a
@@ -26,6 +27,7 @@ mod entries;
 mod heap;
 mod image;
 mod input;
+mod map;
 mod operations;
 mod region;
 mod restore;
@@ -121,4 +123,9 @@ pub fn slots(data: &[u8]) {
         2 => LARGE.with(|arena| slots::run::<[u8; 8], [u8; 16], 64>(arena, input)), // three
         _ => LARGE.with(|arena| slots::run::<u64, [u64; 2], 64>(arena, input)), // three
     }
+}
+
+/// Reads a map of the blocks that Linux preserved, with any damage.
+pub fn map(data: &[u8]) {
+    map::run(Input::new(data));
 }

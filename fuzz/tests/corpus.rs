@@ -44,3 +44,8 @@ fn a_region_is_refused_or_lends_no_byte_twice() {
 fn any_memory_is_refused_as_a_table_or_goes_on_as_one() {
     replay("slots", kho_block_fuzz::slots);
 }
+
+#[test]
+fn a_map_of_linux_is_refused_or_says_what_a_plain_reading_says() {
+    replay("map", kho_block_fuzz::map);
+}

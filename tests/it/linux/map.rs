@@ -31,7 +31,7 @@ fn read(tree: &Tree) -> (Vec<(u64, u64)>, Option<MapError>) {
 
 /// Compares the library's reading of a tree with the model's; whether it is refused.
 fn compare(tree: &Tree, what: &str) -> bool {
-    let model = Model::of(tree);
+    let model = Model::of(tree).unwrap();
     let (blocks, error) = read(tree);
     match error {
         None => {
@@ -54,6 +54,19 @@ fn compare(tree: &Tree, what: &str) -> bool {
     error.is_some()
 }
 
+/// A sound map has exactly the tables that the model counts.
+fn compare_limits(tree: &Tree) {
+    let model = Model::of(tree).unwrap();
+    for (max, expected) in [(model.tables, model.blocks.len()), (model.tables - 1, usize::MAX)] {
+        let map = PreservedMap::new(addr(Tree::ROOT), |addr| tree.word(addr.get()));
+        let map = map.with_max_tables(max);
+        match map.blocks().last() {
+            Some(Err(error)) => assert_eq!(error, MapError::TooManyTables { max }),
+            _ => assert_eq!(map.blocks().count(), expected),
+        }
+    }
+}
+
 /// Blocks of several sizes, some of which have their bitmap in common.
 const BLOCKS: [(u64, u64); 8] = [
     (0x1000, 0x1000),
@@ -73,6 +86,7 @@ fn blocks_of_all_sizes_are_found_by_address() {
     for &(addr, size) in BLOCKS.iter().rev() {
         tree.insert(addr, size);
         compare(&tree, "a few");
+        compare_limits(&tree);
     }
     assert_eq!(read(&tree), (BLOCKS.to_vec(), None));
 
@@ -82,6 +96,7 @@ fn blocks_of_all_sizes_are_found_by_address() {
     sizes.clone().for_each(|(addr, size)| tree.insert(addr, size));
     assert_eq!(read(&tree), (sizes.collect(), None));
     compare(&tree, "every size");
+    compare_limits(&tree);
 }
 
 #[test]
@@ -129,7 +144,9 @@ proptest! {
         for (table, index, other) in damage {
             tree.set(tables[table % tables.len()] + 8 * index, tables[other % tables.len()]);
         }
-        compare(&tree, "any blocks");
+        if !compare(&tree, "any blocks") {
+            compare_limits(&tree);
+        }
     }
 }
 

@@ -45,6 +45,7 @@ macro_rules! operations {
     };
 }
 
+mod linux;
 mod region;
 mod slots;
 
@@ -444,6 +445,7 @@ tables! {
     operations_on_slots_of_words: slots::Operations::<u64, 8192>::ALL;
     operations_on_slots_of_bytes: slots::Operations::<[u8; 24], 4096>::ALL;
     operations_on_region: region::Operations::<Odd, 4096>::ALL;
+    operations_on_linux: linux::Operations::<Odd, 4096>::ALL;
     printing_of_odd: printing::Operations::<Odd, 4096>::ALL;
 }
 
