@@ -394,6 +394,12 @@
 //! `mock::conformance::check` tries the duties of an allocator of yours, as far as any can be tried,
 //! and names the one that is broken; `check_carry` those of a [`CarryAllocator`] too.
 //!
+//! # Beside Linux
+//!
+//! The module [`linux`] leads from what a Linux kernel hands over, beginning at `setup_data`, to its
+//! sessions and files: the records of LUO, the map of what is preserved, and every name on the way. It
+//! says, step by step, how a kernel finds them, and where Linux does otherwise.
+//!
 //! # From C
 //!
 //! The C code was posted as `luo_block.c` (its names start with `luo_block_`) and merged as
