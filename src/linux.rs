@@ -1,5 +1,5 @@
-//! Beside Linux: what a kernel must know to find its way from the handover of a Linux kernel, which has
-//! started it by kexec, to the chains that this crate reads and writes.
+//! Beside Linux: what a kernel must know to find its way from the handover of a Linux kernel, which
+//! has started it by kexec, to the chains that this crate reads and writes.
 //!
 //! All of it is plain data of Linux 7.3 (`kho-v4`, `luo-v5`): native-endian, in pages of 4096 bytes. It
 //! was tried on a running Linux 7.3.4, in both directions. No byte of it is believed: whatever the
@@ -58,7 +58,8 @@
 //! #
 //! # /// A property of a node below the root, or with no name of the root.
 //! # fn property(tree: &'static [u8], node: &str, name: &str) -> Option<&'static [u8]> {
-//! #     let word = |at: usize| Some(u32::from_be_bytes(tree.get(at..at + 4)?.try_into().ok()?) as usize);
+//! #     let bytes = |at: usize| tree.get(at..at + 4)?.try_into().ok();
+//! #     let word = |at| Some(u32::from_be_bytes(bytes(at)?) as usize);
 //! #     let text = |at: usize| tree.get(at..)?.split(|&byte| byte == 0).next();
 //! #     let (mut at, mut inside) = (word(8)?, false);
 //! #     loop {
@@ -129,7 +130,8 @@
 //! let mut names = vec![];
 //! for session in sessions.iter().filter(|session| !session.files.is_empty()) {
 //!     let files = session.files.restore(&memory)?;
-//!     names.push(format!("{}: {} files, {}", session.name, files.len(), files.first().unwrap().compatible));
+//!     let kind = files.first().map(|file| file.compatible).unwrap();
+//!     names.push(format!("{}: {} files, {kind}", session.name, files.len()));
 //! }
 //! assert_eq!(names[2], "session-000002: 70 files, memfd-v2");
 //! # Ok::<(), Box<dyn std::error::Error>>(())

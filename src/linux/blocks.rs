@@ -12,9 +12,25 @@ use crate::linux::map::PreservedMap;
 
 impl<R: Fn(PhysAddr) -> Option<u64>> PreservedMap<R> {
     /// The blocks by address, each with its bytes. Those of all sizes come in one order, and none
-    /// overlaps another. After an error, which may come before the first block, there is no more.
+    /// overlaps another. An error is the last item, and may come before the first block.
     ///
-    /// Reads each word of each table once, and at most six more for each block and each table.
+    /// Reads each word of each table about once, at most six more for each block and each table, and a
+    /// few hundred to begin with: some 140 million for [`MAX_TABLES`](Self::MAX_TABLES) without a
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// A map that loops is an error, not a walk without an end:
+    ///
+    /// ```
+    /// use kho_block::PhysAddr;
+    /// use kho_block::linux::{MapError, PreservedMap};
+    ///
+    /// let word = |addr: PhysAddr| Some(if addr.get() < 0x2000 { 0x2000 } else { 0x1000 });
+    /// let map = PreservedMap::new(PhysAddr::new(0x1000).unwrap(), word);
+    /// let error = map.blocks().last().unwrap().unwrap_err();
+    /// assert!(matches!(error, MapError::Loop { level: 2, first: 0, .. }));
+    /// ```
     pub fn blocks(&self) -> MapBlocks<'_, R> {
         MapBlocks { map: self, keys: [0; 53], tables: self.max_tables, stage: Stage::New, last: 0 }
     }

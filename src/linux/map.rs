@@ -9,8 +9,8 @@ use crate::abi::addr::PhysAddr;
 use crate::error::map::MapError;
 use crate::linux::keys::{END_OF_KEYS, FIRST_KEY, PAGE_SIZE, key_of};
 
-/// How many bits of a key the word of a table leaves open, from the lowest one on: of the five tables of
-/// addresses on the way to a block, and of the bitmap.
+/// How many bits of a key the word of a table leaves open, from the lowest one on: of the five tables
+/// of addresses on the way to a block, and of the bitmap.
 const OPEN_BITS: [u32; 5] = [51, 42, 33, 24, 15];
 const OPEN_BITS_OF_BITMAP: u32 = 6;
 
@@ -57,7 +57,7 @@ pub struct PreservedMap<R> {
 
 impl<R: Fn(PhysAddr) -> Option<u64>> PreservedMap<R> {
     /// How many tables [`blocks`](PreservedMap::blocks) looks at, unless [told
-    /// otherwise](Self::with_max_tables): 2^18, which map 16 TiB in blocks of every size.
+    /// otherwise](Self::with_max_tables): 2^18, enough for 16 TiB in blocks of one page.
     pub const MAX_TABLES: usize = 1 << 18;
 
     /// The map whose root is at `root`, the address in
@@ -66,10 +66,11 @@ impl<R: Fn(PhysAddr) -> Option<u64>> PreservedMap<R> {
         Self { root, read, max_tables: Self::MAX_TABLES }
     }
 
-    /// Changes how many tables [`blocks`](PreservedMap::blocks) looks at before it gives up. One that is
-    /// named in two places counts twice: a damaged map may lead to the same few again and again.
+    /// Changes how many tables [`blocks`](PreservedMap::blocks) looks at before it gives up. One that
+    /// is named in two places counts twice: a damaged map may lead to the same few again and again.
     ///
-    /// A sound map has at most two tables for each 128 MiB of memory, and some fifty more.
+    /// A sound map has about two tables at most for each 128 MiB of memory, and five for each size of
+    /// block. A kernel that knows how much memory there is can so limit what a damaged one costs.
     #[must_use]
     pub fn with_max_tables(self, max_tables: usize) -> Self {
         Self { max_tables, ..self }
@@ -191,8 +192,8 @@ impl<R: Fn(PhysAddr) -> Option<u64>> PreservedMap<R> {
         Ok(())
     }
 
-    /// The first word of a table, from that of `key` on, that is not zero. `key` becomes the lowest one
-    /// that comes behind the words that are; at `end`, or behind the table, there is none.
+    /// The first word of a table, from that of `key` on, that is not zero. `key` becomes the lowest
+    /// one that comes behind the words that are; at `end`, or behind the table, there is none.
     ///
     /// # Errors
     ///

@@ -9,6 +9,7 @@ mod damaged;
 mod image;
 mod map;
 mod names;
+mod saying;
 #[cfg(target_endian = "little")]
 mod sessions;
 
