@@ -32,7 +32,7 @@ impl<R: Fn(PhysAddr) -> Option<u64>> PreservedMap<R> {
     /// assert!(matches!(error, MapError::Loop { level: 2, first: 0, .. }));
     /// ```
     pub fn blocks(&self) -> MapBlocks<'_, R> {
-        MapBlocks { map: self, keys: [0; 53], tables: self.max_tables, stage: Stage::New, last: 0 }
+        MapBlocks { map: self, keys: [0; 53], tables: self.max_tables, stage: Stage::New, end: 0 }
     }
 }
 
@@ -47,8 +47,8 @@ pub struct MapBlocks<'m, R> {
     /// Tables that may still be looked at.
     tables: usize,
     stage: Stage,
-    /// The last byte of the block before.
-    last: u64,
+    /// Where the block before ends, or the last address there is.
+    end: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,10 +74,10 @@ impl<R: Fn(PhysAddr) -> Option<u64>> MapBlocks<'_, R> {
         let blocks = self.keys.iter().filter(|&&key| key != 0).map(|&key| (block_of(key), key));
         let Some(((addr, size), key)) = blocks.min() else { return Ok(None) };
         let addr = PhysAddr::new(addr).ok_or(MapError::NoSuchBlock { key })?;
-        if addr.get() <= self.last {
+        if addr.get() < self.end {
             return Err(MapError::Overlap { addr, size });
         }
-        self.last = addr.get().saturating_add(size.saturating_sub(1));
+        self.end = addr.get().saturating_add(size);
         self.stage = Stage::Behind(key);
         Ok(Some((addr, size)))
     }

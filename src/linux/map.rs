@@ -89,8 +89,9 @@ impl<R: Fn(PhysAddr) -> Option<u64>> PreservedMap<R> {
     /// If a table on the way is misaligned or cannot be read, or there is one twice.
     pub fn contains(&self, addr: PhysAddr, size: u64) -> Result<bool, MapError> {
         let Some(key) = key_of(addr, size) else { return Ok(false) };
-        let mut tables = OPEN_BITS.len().saturating_add(1);
-        self.descend(key, key.saturating_add(1), &mut tables).map(|way| matches!(way, Way::Set(_)))
+        let mut tables = usize::MAX;
+        let way = self.descend(key, key.saturating_add(1), &mut tables)?;
+        Ok(matches!(way, Way::Set(_)))
     }
 
     /// The lowest key from `from` on, but below `end`, that is set. Takes the tables that it is the

@@ -65,6 +65,7 @@ impl Tree {
         self.set_key(key_of(addr, size));
     }
 
+    /// Sets the bit of a key, unless the way to it is damaged already.
     pub(super) fn set_key(&mut self, key: u64) {
         let mut table = Self::ROOT;
         for level in 0..5 {
@@ -74,6 +75,9 @@ impl Tree {
                 self.set(word, new);
             }
             table = self.word(word).unwrap();
+            if !self.tables.contains_key(&table) {
+                return;
+            }
         }
         let word = table + 8 * index(key, 5).0;
         self.set(word, self.word(word).unwrap() | 1 << (key % 64));
