@@ -1,0 +1,23 @@
+//! `kho-inspect`: what a kernel handed over, and what is damaged in it, from an image of its memory.
+//!
+//! The tool is [`main()`]; README.md and `--help` tell what it does.
+
+mod args;
+mod chain;
+mod elf;
+mod find;
+mod handover;
+mod human;
+mod image;
+mod luo;
+mod map;
+mod mapped;
+mod question;
+mod ranges;
+mod records;
+mod report;
+mod run;
+mod source;
+mod tree;
+
+pub use crate::run::main;

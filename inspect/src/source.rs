@@ -1,0 +1,27 @@
+//! Where the bytes of an image are.
+
+use std::ops::Range;
+
+/// A file that is mapped, or bytes.
+pub(crate) trait Source {
+    /// All bytes.
+    fn bytes(&self) -> &[u8];
+
+    /// The next range of bytes, from `from` on, that is not a hole of a sparse file.
+    fn data_from(&self, from: usize) -> Option<Range<usize>>;
+
+    /// These bytes are not needed soon: they need not stay in memory.
+    fn forget(&self, range: Range<usize>);
+}
+
+impl Source for &[u8] {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn data_from(&self, from: usize) -> Option<Range<usize>> {
+        (from < self.len()).then_some(from..self.len())
+    }
+
+    fn forget(&self, _: Range<usize>) {}
+}
