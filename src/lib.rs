@@ -477,6 +477,7 @@ pub use crate::memory::allocator::{
 #[cfg(all(feature = "mock", not(target_os = "none")))]
 pub use crate::memory::mock;
 pub use crate::memory::region::Region;
+pub use crate::memory::region::image::RegionImage;
 pub use crate::memory::region::left::{PreservedRanges, Unclaimed, UnclaimedBlock};
 #[cfg(all(feature = "mock", not(target_os = "none")))]
 pub use crate::set::audit::AuditError;

@@ -8,7 +8,7 @@ use kho_block::{
 };
 
 use crate::image::Image;
-use crate::map::LinuxMap;
+use crate::preserved::Preserved;
 use crate::report::{BlockReport, BrokenBlock, ChainReport, Finding, Hex, Severity};
 
 /// The chain to walk.
@@ -27,15 +27,15 @@ pub(crate) struct Ask {
 /// The chains of an image that were walked, so that no block is taken for one of two.
 pub(crate) struct Chains<'i, 's> {
     image: &'i Image<'s>,
-    map: Option<&'i LinuxMap<'i, 's>>,
+    preserved: Preserved<'i, 's>,
     names: Vec<String>,
     /// The blocks, each with the number of its chain's name.
     seen: HashMap<u64, usize>,
 }
 
 impl<'i, 's> Chains<'i, 's> {
-    pub(crate) fn new(image: &'i Image<'s>, map: Option<&'i LinuxMap<'i, 's>>) -> Self {
-        Self { image, map, names: Vec::new(), seen: HashMap::new() }
+    pub(crate) fn new(image: &'i Image<'s>, preserved: Preserved<'i, 's>) -> Self {
+        Self { image, preserved, names: Vec::new(), seen: HashMap::new() }
     }
 
     /// Walks a chain up to its end, or to the first block that is damaged.
@@ -88,7 +88,7 @@ impl<'i, 's> Chains<'i, 's> {
     /// The header of a block that may be one of the chain that is walked.
     fn header(&self, addr: u64, layout: ChainLayout) -> Option<BlockHeader> {
         let bytes = u64::try_from(layout.block_size()).ok()?;
-        let is_preserved = self.map.and_then(|map| map.has(addr, bytes));
+        let is_preserved = self.preserved.has(addr, bytes);
         if self.seen.contains_key(&addr) || is_preserved == Some(false) || !self.holds(addr, bytes)
         {
             return None;
@@ -168,10 +168,9 @@ impl<'i, 's> Chains<'i, 's> {
             let text = format!("the block at {addr:#x} belongs to another chain: {name}");
             return (Severity::Damaged, "shared-block", text, "a block of this chain alone".into());
         }
-        let is_preserved = self.map.map(|map| map.has(addr, bytes));
-        if let (Some(Some(false)), Some(map)) = (is_preserved, self.map) {
+        if self.preserved.has(addr, bytes) == Some(false) {
             let mut text = format!("the block at {addr:#x} is not preserved");
-            if let Some((start, bytes)) = map.covering(addr) {
+            if let Some((start, bytes)) = self.preserved.covering(addr) {
                 text = format!("{text}: it lies in another one, of {bytes} bytes at {start:#x}");
             }
             let expected = format!("a preserved block of {size} bytes, or 0");
@@ -179,7 +178,7 @@ impl<'i, 's> Chains<'i, 's> {
         }
         let text = format!("the image does not hold the block at {addr:#x}");
         let expected = format!("{size} bytes that the image holds, or 0");
-        if is_preserved.is_some() {
+        if !matches!(self.preserved, Preserved::Unknown) {
             (Severity::Missing, "not-in-image", text, expected)
         } else {
             (Severity::Damaged, "outside", text, expected)

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use crate::report::{
-    ChainReport, Finding, Format, Handover, ImageReport, LuoReport, MapReport, Report, Severity,
-    Standing,
+    ChainReport, DescriptorReport, FileReport, Finding, Format, Handover, ImageReport, LuoReport,
+    MapReport, MemoryRange, RegionReport, Report, Severity, SharedObjectReport, Standing,
 };
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -17,6 +17,9 @@ pub(crate) const GREEN: Style = AnsiColor::Green.on_default().bold();
 
 /// How many of many things are listed.
 const FEW: usize = 12;
+
+/// How many files of a session are listed.
+const FEW_FILES: usize = 2;
 
 /// Columns of text in a finding.
 const WIDTH: usize = 88;
@@ -40,12 +43,19 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, all: bool) -> io::Resu
     for handover in &report.handovers {
         printer.handover(handover)?;
     }
-    if let Some(chain) = &report.chain {
-        writeln!(printer.out)?;
-        printer.chain(&chain.name, chain)?;
-        printer.entries(report)?;
+    for region in &report.regions {
+        printer.region(region)?;
     }
-    Ok(())
+    if let Some(descriptor) = &report.descriptor {
+        let addr = descriptor.addr.map_or(String::new(), |addr| format!(" at {addr}"));
+        writeln!(printer.out, "\n{BOLD}Descriptor{addr}{BOLD:#}")?;
+        printer.descriptor("descriptor", descriptor)?;
+    }
+    if let Some(chain) = &report.chain {
+        writeln!(printer.out, "\n{BOLD}Chain at {}{BOLD:#}", chain.head)?;
+        printer.chain("entries", chain)?;
+    }
+    printer.entries(report)
 }
 
 impl Printer<'_> {
@@ -194,7 +204,7 @@ impl Printer<'_> {
     /// # Errors
     ///
     /// Those of the writer.
-    fn ranges(&mut self, ranges: &[crate::report::MemoryRange], more: u64) -> io::Result<()> {
+    fn ranges(&mut self, ranges: &[MemoryRange], more: u64) -> io::Result<()> {
         for range in ranges.iter().take(self.most) {
             let end = range.addr.0.saturating_add(range.bytes);
             let size = bytes(range.bytes);
@@ -202,6 +212,45 @@ impl Printer<'_> {
         }
         let all = ranges.len().saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
         self.more(all, "ranges")
+    }
+
+    /// # Errors
+    ///
+    /// Those of the writer.
+    fn region(&mut self, region: &RegionReport) -> io::Result<()> {
+        let (style, word) = if region.sound { (GREEN, "sound") } else { (RED, "damaged") };
+        let RegionReport { addr, bytes: size, .. } = region;
+        writeln!(self.out, "\n{BOLD}Region at {addr}{BOLD:#}: {style}{word}{style:#}")?;
+        writeln!(self.out, "  {:<12}{}", "length", bytes(*size))?;
+        if !region.sound {
+            return Ok(());
+        }
+        let blocks = many(region.blocks, "block", "blocks");
+        writeln!(self.out, "  {:<12}{} in {blocks}", "preserved", bytes(region.used_bytes))?;
+        self.ranges(&region.ranges, region.more_ranges)?;
+        match &region.root {
+            Some(root) => self.descriptor("root", root)?,
+            None => writeln!(self.out, "  {:<12}none", "root")?,
+        }
+        match &region.chain {
+            Some(chain) => self.chain("entries", chain),
+            None => Ok(()),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// Those of the writer.
+    fn descriptor(&mut self, name: &str, descriptor: &DescriptorReport) -> io::Result<()> {
+        let DescriptorReport { version, entry_size, block_size, head, entries, tag, .. } =
+            descriptor;
+        let flags = descriptor.flags.join(", ");
+        writeln!(
+            self.out,
+            "  {name:<12}version {version}, tag {tag}, first block at {head}; flags: {flags}\n  \
+             {:<12}{entry_size} bytes to an entry, {block_size} to a block, says {entries} entries",
+            ""
+        )
     }
 
     /// # Errors
@@ -222,19 +271,20 @@ impl Printer<'_> {
         }
         for (number, session) in luo.sessions.iter().take(self.most).enumerate() {
             let name = &session.name;
+            let shown = if self.most == usize::MAX { self.most } else { FEW_FILES };
             writeln!(self.out, "  {number:>11} {:>8}  {name}", session.files_count)?;
-            for file in session.file_list.iter().take(self.most) {
-                let crate::report::FileReport { compatible, data, token } = file;
+            for file in session.file_list.iter().take(shown) {
+                let FileReport { compatible, data, token } = file;
                 writeln!(self.out, "  {:>20}  token {token}: {compatible}, data {data}", "")?;
             }
-            self.more(session.file_list.len(), "files")?;
+            self.rest(session.file_list.len(), shown, "files")?;
         }
         self.more(luo.sessions.len(), "sessions")?;
         if let Some(shared) = &luo.shared_objects {
             let count = shared.count.map_or("not in this image".into(), |count| count.to_string());
             writeln!(self.out, "  {:<12}{count}, at {}", "shared", shared.addr)?;
             for object in shared.objects.iter().take(self.most) {
-                let crate::report::SharedObjectReport { name, data, count } = object;
+                let SharedObjectReport { name, data, count } = object;
                 writeln!(self.out, "  {:<12}{name}: data {data}, shared by {count}", "")?;
             }
             self.more(shared.objects.len(), "shared objects")?;
@@ -304,7 +354,16 @@ impl Printer<'_> {
     ///
     /// Those of the writer.
     fn more(&mut self, all: usize, what: &str) -> io::Result<()> {
-        match all.checked_sub(self.most) {
+        self.rest(all, self.most, what)
+    }
+
+    /// Says how many of a list were not printed, of which so many were.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    fn rest(&mut self, all: usize, shown: usize, what: &str) -> io::Result<()> {
+        match all.checked_sub(shown) {
             Some(more @ 1..) => {
                 writeln!(self.out, "  {:<12}{DIM}... and {more} more {what}: --all{DIM:#}", "")
             }

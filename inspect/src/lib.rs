@@ -4,6 +4,7 @@
 
 mod args;
 mod chain;
+mod descriptor;
 mod elf;
 mod find;
 mod handover;
@@ -12,9 +13,11 @@ mod image;
 mod luo;
 mod map;
 mod mapped;
+mod preserved;
 mod question;
 mod ranges;
 mod records;
+mod region;
 mod report;
 mod run;
 mod source;

@@ -9,6 +9,7 @@ use kho_block::{ChainLayout, RestoreChecks};
 use crate::chain::{Ask, Chains};
 use crate::image::{Image, PAGE};
 use crate::map::LinuxMap;
+use crate::preserved::Preserved;
 use crate::report::{
     FileReport, Finding, Hex, LuoReport, SessionReport, Severity, SharedObjectReport, SharedReport,
 };
@@ -27,7 +28,8 @@ impl<'i, 's, 'f> Luo<'i, 's, 'f> {
         map: Option<&'i LinuxMap<'i, 's>>,
         findings: &'f mut Vec<Finding>,
     ) -> Self {
-        Self { image, map, chains: Chains::new(image, map), findings }
+        let preserved = map.map_or(Preserved::Unknown, Preserved::Linux);
+        Self { image, map, chains: Chains::new(image, preserved), findings }
     }
 
     /// Reads the state at `addr`, and all that it leads to.

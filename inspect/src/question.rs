@@ -1,13 +1,14 @@
 //! What is asked of an image, and the answer.
 
-use kho_block::{ChainLayout, RestoreChecks};
+use kho_block::{ChainLayout, Descriptor, RestoreChecks};
 
 use crate::chain::{Ask, Chains};
 use crate::find::{Found, find};
-use crate::handover;
 use crate::image::Image;
-use crate::records::{Records, hex};
-use crate::report::{Entry, Finding, Report, Severity};
+use crate::preserved::Preserved;
+use crate::records::Records;
+use crate::report::{Finding, Report, Severity};
+use crate::{descriptor, handover, region};
 
 /// What is asked.
 pub(crate) enum Question {
@@ -15,6 +16,10 @@ pub(crate) enum Question {
     Everything { tree: Option<u64> },
     /// A chain.
     Chain { addr: u64, layout: ChainLayout, records: Option<Records> },
+    /// A descriptor and its chain.
+    Descriptor { addr: u64, records: Option<Records> },
+    /// A region and the chain of its root.
+    Region { addr: u64, records: Option<Records> },
 }
 
 /// Answers a question. `progress` is told how many bytes of the image have been searched.
@@ -35,7 +40,7 @@ pub(crate) fn answer(
             everything(image, &found, &mut report);
         }
         Question::Chain { addr, layout, records } => {
-            let mut chains = Chains::new(image, None);
+            let mut chains = Chains::new(image, Preserved::Unknown);
             let ask = Ask {
                 name: "the chain".into(),
                 head: addr,
@@ -45,12 +50,29 @@ pub(crate) fn answer(
                 for_linux: false,
             };
             let chain = chains.walk(ask, &mut report.findings);
-            chains.entries(&chain, |index, addr, bytes| {
-                let fields = records.as_ref().map(|records| records.show(bytes));
-                let fields = fields.unwrap_or_else(|| vec![hex(bytes)]);
-                report.entries.push(Entry { index, addr: crate::report::Hex(addr), fields });
-            });
+            region::list(&chains, &chain, records.as_ref(), &mut report.entries);
             report.chain = Some(chain);
+        }
+        Question::Descriptor { addr, records } => {
+            let mut chains = Chains::new(image, Preserved::Unknown);
+            let Some(found) = image.read::<Descriptor>(addr) else {
+                let text = "the image does not hold it";
+                let finding = Finding::new(Severity::Missing, "descriptor", "the descriptor", text);
+                report.findings.push(finding.about(addr));
+                return report;
+            };
+            let findings = &mut report.findings;
+            let chain = descriptor::judge(&mut chains, "its chain", Some(addr), &found, findings);
+            if let Some(chain) = &chain {
+                region::list(&chains, chain, records.as_ref(), &mut report.entries);
+            }
+            report.descriptor = Some(descriptor::report(Some(addr), &found));
+            report.chain = chain;
+        }
+        Question::Region { addr, records } => {
+            let entries = (&mut report.entries, records.as_ref());
+            let region = region::judge(image, addr, Some(entries), &mut report.findings);
+            report.regions.push(region);
         }
     }
     report
@@ -64,13 +86,30 @@ fn everything(image: &Image<'_>, found: &Found, report: &mut Report) {
         trees.insert(0, named);
     }
     report.handovers = handover::judge(image, &trees, &mut report.findings);
+    for &addr in &found.regions {
+        let mut findings = Vec::new();
+        let region = region::judge(image, addr, None, &mut findings);
+        // Half of a magic alone, without anything else of a header, is something else.
+        let is_none = |finding: &Finding| matches!(finding.rule, "region-magic" | "region-blank");
+        if region.sound || !findings.iter().any(is_none) || looks_like_one(image, addr) {
+            report.findings.extend(findings);
+            report.regions.push(region);
+        }
+    }
     if found.more > 0 {
         let text = format!("{} more trees and regions were found, and not looked into", found.more);
         report.findings.push(Finding::new(Severity::Note, "too-many", "the image", text));
     }
-    if trees.is_empty() && found.regions.is_empty() {
+    if report.handovers.is_empty() && report.regions.is_empty() {
         let text = "no device tree of KHO and no region: nothing was handed over here, or it is of \
                     another processor, or the image does not hold the memory";
         report.findings.push(Finding::new(Severity::Missing, "nothing", "the image", text));
     }
+}
+
+/// Whether the rest of a region's header is there, if its magic is not.
+fn looks_like_one(image: &Image<'_>, addr: u64) -> bool {
+    let word = |offset: u64| addr.checked_add(offset).and_then(|addr| image.read::<u64>(addr));
+    let order = addr.checked_add(12).and_then(|addr| image.read::<u32>(addr));
+    order == Some(0x0a0b_0c0d) && word(16) == Some(addr) && word(32) == Some(4096)
 }

@@ -82,7 +82,8 @@ fn question(options: &Options, command: Option<Command>) -> Result<Question, Str
             })?;
             Question::Chain { addr, layout, records }
         }
-        Some(_) => return Err("not yet".into()),
+        Some(Command::Descriptor { addr, records }) => Question::Descriptor { addr, records },
+        Some(Command::Region { addr, records }) => Question::Region { addr, records },
     })
 }
 

@@ -229,6 +229,12 @@ impl BookByte {
     }
 }
 
+/// The units of a block of this [order](BookByte::order).
+#[inline]
+pub(crate) fn units_of(order: u8) -> usize {
+    1_usize.checked_shl(order.into()).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {

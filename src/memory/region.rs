@@ -9,6 +9,8 @@ pub(crate) mod books;
 pub(crate) mod free;
 pub(crate) mod ground;
 pub(crate) mod header;
+pub(crate) mod image;
+pub(crate) mod judge;
 pub(crate) mod left;
 pub(crate) mod lock;
 

@@ -18,7 +18,7 @@ use core::ptr::NonNull;
 use core::slice;
 use std::alloc::{alloc, dealloc};
 
-use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock, Region, RegionError};
+use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock, Region, RegionError, RegionImage};
 
 const UNIT: usize = 4096;
 
@@ -76,12 +76,35 @@ impl Memory {
         unsafe { Region::create_over(self.base(), self.mapping()) }
     }
 
+    /// Opens the region, of which its image has said the same before.
+    ///
     /// # Errors
     ///
     /// What is wrong.
     fn open(&self) -> Result<Region, RegionError> {
+        // SAFETY: mapped and initialised; nobody writes before the image is read.
+        let bytes = unsafe { slice::from_raw_parts(self.at.as_ptr(), self.units * UNIT) };
+        let image = RegionImage::read(self.base(), bytes);
+        let image = image.map(|image| {
+            let named = |&(addr, size): &(PhysAddr, u64)| image.block_at(addr) == Some(size);
+            assert!(image.blocks().all(|block| named(&block)));
+            let units = (self.base..).step_by(UNIT).take(self.units).filter_map(PhysAddr::new);
+            let starts = units.filter(|&addr| image.block_at(addr).is_some());
+            assert_eq!(starts.count(), image.blocks().count());
+            (image.size(), image.root(), image.blocks().collect())
+        });
         // SAFETY: as above.
-        unsafe { Region::open(self.base(), self.mapping()) }
+        let region = unsafe { Region::open(self.base(), self.mapping()) };
+        let opened = region.as_ref().map_err(|&error| error).map(|region| {
+            let left = region.unclaimed().map(|block| (block.addr, block.size as u64));
+            (region.size(), region.root(), left.collect::<Vec<_>>())
+        });
+        match opened {
+            // What the memory is, rather than what it says.
+            Err(RegionError::Length { .. } | RegionError::Size { .. }) => {}
+            opened => assert_eq!(image, opened),
+        }
+        region
     }
 
     /// The same physical memory, mapped somewhere else: what the next kernel has.

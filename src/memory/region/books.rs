@@ -6,9 +6,8 @@ use core::iter;
 use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use core::sync::atomic::compiler_fence;
 
-use crate::abi::region::{BookByte, Claim, RegionHeader, UNIT_SHIFT, UNIT_SIZE};
-use crate::abi::sizes::{MIN_BLOCK_SIZE, to_wire};
-use crate::error::region::{BookFault, RegionError};
+use crate::abi::region::{BookByte, Claim, units_of};
+use crate::error::region::RegionError;
 use crate::memory::region::ground::Ground;
 
 /// A block, as the books have it.
@@ -31,12 +30,6 @@ impl Booked {
     pub(crate) fn size(&self) -> usize {
         1_usize.checked_shl(self.byte.log2().into()).unwrap_or(usize::MAX)
     }
-}
-
-/// The units of a block.
-#[inline]
-pub(crate) fn units_of(order: u8) -> usize {
-    1_usize.checked_shl(order.into()).unwrap_or(usize::MAX)
 }
 
 /// The books of a region.
@@ -83,74 +76,9 @@ impl Books {
     ///
     /// The first byte that is wrong.
     pub(crate) fn check(&self) -> Result<(), RegionError> {
-        let first = self.ground.first();
-        // The block that was found last, and the unit behind it.
-        let (mut block, mut end) = (0, first);
-        for (unit, byte) in self.ground.books().iter().enumerate() {
-            let byte = BookByte(byte.load(Relaxed));
-            if unit < end {
-                if byte != BookByte::FREE {
-                    return Err(self.wrong(
-                        unit,
-                        byte.0,
-                        if unit < first {
-                            BookFault::Reserved
-                        } else {
-                            BookFault::Inside { block: self.ground.addr(block) }
-                        },
-                    ));
-                }
-            } else if byte.is_block() {
-                self.check_block(unit, byte).map_err(|fault| self.wrong(unit, byte.0, fault))?;
-                (block, end) = (unit, Booked { unit, byte }.end());
-            } else if byte != BookByte::FREE && byte != BookByte::BUSY {
-                return Err(self.wrong(unit, byte.0, BookFault::NoSize));
-            }
-        }
-        self.check_tail()
-    }
-
-    /// Checks what is behind the books.
-    ///
-    /// # Errors
-    ///
-    /// The first byte that is not zero.
-    fn check_tail(&self) -> Result<(), RegionError> {
-        let tail = self.ground.tail();
-        // Large pieces are compared much faster than bytes.
-        let is_zero = |piece: &[u8]| [0; 256].starts_with(piece);
-        if tail.chunks(256).all(is_zero) {
-            return Ok(());
-        }
-        let behind = tail.iter().position(|&byte| byte != 0).unwrap_or_default();
-        let byte = tail.get(behind).copied().unwrap_or_default();
-        Err(self.wrong(self.ground.units().saturating_add(behind), byte, BookFault::Beyond))
-    }
-
-    /// Checks whether a block can start with `unit`.
-    ///
-    /// # Errors
-    ///
-    /// Why not.
-    fn check_block(&self, unit: usize, byte: BookByte) -> Result<(), BookFault> {
-        let size = 1_u64.checked_shl(byte.log2().into()).unwrap_or(u64::MAX);
-        let whole = size.max(to_wire(UNIT_SIZE));
-        let left = to_wire(self.ground.units().saturating_sub(unit));
-        if size < to_wire(MIN_BLOCK_SIZE) {
-            Err(BookFault::NoSize)
-        } else if !self.ground.addr(unit).is_aligned_to(whole) {
-            Err(BookFault::Misaligned { size })
-        } else if whole >> UNIT_SHIFT > left {
-            Err(BookFault::TooLong { size })
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The error that a byte of the books is.
-    fn wrong(&self, unit: usize, found: u8, fault: BookFault) -> RegionError {
-        let offset = RegionHeader::BOOKS.saturating_add(to_wire(unit));
-        RegionError::Book { offset, addr: self.ground.addr(unit), found, fault }
+        let shape = self.ground.shape();
+        shape.check_books(self.ground.books().iter().map(|byte| BookByte(byte.load(Relaxed))))?;
+        shape.check_tail(self.ground.tail())
     }
 
     /// Forgets what the previous kernel had to do with the blocks that it had; the books are sound.

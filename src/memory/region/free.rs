@@ -7,8 +7,8 @@
 
 use core::ptr::NonNull;
 
-use crate::abi::region::{BookByte, UNIT_SHIFT, UNIT_SIZE};
-use crate::memory::region::books::{Books, units_of};
+use crate::abi::region::{BookByte, UNIT_SHIFT, UNIT_SIZE, units_of};
+use crate::memory::region::books::Books;
 use crate::memory::region::ground::Ground;
 
 /// One more than the largest order of a block, the base-2 logarithm of its units.

@@ -15,6 +15,7 @@ use crate::abi::addr::PhysAddr;
 use crate::abi::region::{RegionHeader, UNIT_SHIFT, UNIT_SIZE};
 use crate::abi::sizes::to_wire;
 use crate::error::region::RegionError;
+use crate::memory::region::judge::Shape;
 
 /// Words of the header's unit.
 const WORDS: usize = UNIT_SIZE / size_of::<u32>();
@@ -61,20 +62,16 @@ impl Ground {
         let bytes = memory.len();
         let memory = memory.cast::<u8>();
         let addr = memory.addr().get();
-        if !base.is_aligned_to(to_wire(UNIT_SIZE)) {
-            return Err(RegionError::Misaligned { base });
+        let shape = Shape::new(base, bytes);
+        // A base that is out of place is the first thing to say.
+        if let Err(error @ RegionError::Misaligned { .. }) = shape {
+            return Err(error);
         }
         if addr % UNIT_SIZE != 0 {
             return Err(RegionError::MisalignedPointer { addr });
         }
-        let units = bytes / UNIT_SIZE;
-        let first = units.div_ceil(UNIT_SIZE).saturating_add(1);
-        let is_region = bytes % UNIT_SIZE == 0
-            && first < units
-            && isize::try_from(bytes).is_ok()
-            && addr.checked_add(bytes).is_some()
-            && base.checked_add(to_wire(bytes)).is_some();
-        if !is_region {
+        let Shape { units, first, .. } = shape?;
+        if addr.checked_add(bytes).is_none() {
             return Err(RegionError::Size { bytes });
         }
         // INVARIANT: 1 and 2. the caller's duties, and the pointer was checked. 3 and 4. checked.
@@ -88,6 +85,12 @@ impl Ground {
     /// Bytes of the region.
     pub(crate) const fn bytes(&self) -> usize {
         self.units.saturating_mul(UNIT_SIZE)
+    }
+
+    /// How it is divided.
+    #[inline]
+    pub(crate) const fn shape(&self) -> Shape {
+        Shape { base: self.base, units: self.units, first: self.first }
     }
 
     /// The number of units.
@@ -159,9 +162,7 @@ impl Ground {
     /// The physical address of a unit, or of the region's end.
     #[inline]
     pub(crate) fn addr(&self, unit: usize) -> PhysAddr {
-        let offset = to_wire(unit).saturating_mul(to_wire(UNIT_SIZE));
-        // By invariant 3 it ends within the address space.
-        self.base.checked_add(offset).unwrap_or(self.base)
+        self.shape().addr(unit)
     }
 
     /// The unit that starts at a physical address; `None` if none does.

@@ -12,11 +12,7 @@ use crate::abi::region::{ROOTS, RegionHeader, RegionRoot};
 use crate::abi::sizes::to_wire;
 use crate::error::region::RegionError;
 use crate::memory::region::ground::Ground;
-
-/// What makes a region, at the start of one.
-fn magic() -> [u8; 8] {
-    zerocopy::transmute!([RegionHeader::MAGIC, RegionHeader::READY])
-}
+use crate::memory::region::judge;
 
 /// One word in one go, in its place among all other accesses to memory.
 fn store(word: &AtomicU32, value: u32) {
@@ -58,41 +54,8 @@ pub(crate) fn is_taken(ground: &Ground) -> bool {
 ///
 /// What is wrong with it.
 pub(crate) fn check(ground: &Ground) -> Result<(), RegionError> {
-    let header = read(ground);
-    let found = zerocopy::transmute!([header.magic, header.state]);
-    if found != magic() {
-        let is_zero = || ground.header().iter().all(|word| word.load(Relaxed) == 0);
-        let is_blank = header.state == RegionHeader::FORMING || is_zero();
-        let error = RegionError::Magic { found, expected: magic() };
-        return Err(if is_blank { RegionError::Blank } else { error });
-    }
-    let expected = RegionHeader::new(ground.base().get(), to_wire(ground.bytes()));
-    let (found, expected) = (&header, &expected);
-    if found.byte_order != expected.byte_order {
-        let (found, expected) = (found.byte_order, expected.byte_order);
-        return Err(RegionError::ByteOrder { found, expected });
-    }
-    if found.version != expected.version {
-        let (found, expected) = (found.version, expected.version);
-        return Err(RegionError::Version { found, expected });
-    }
-    if found.checksum != found.sum() {
-        let (found, expected) = (found.checksum, found.sum());
-        return Err(RegionError::Checksum { found, expected });
-    }
-    if found.base != expected.base {
-        let (found, expected) = (found.base, expected.base);
-        return Err(RegionError::Moved { found, expected });
-    }
-    if found.length != expected.length {
-        let (found, expected) = (found.length, expected.length);
-        return Err(RegionError::Length { found, expected });
-    }
-    if found.books != expected.books {
-        let (found, expected) = (found.books, expected.books);
-        return Err(RegionError::Books { found, expected });
-    }
-    Ok(())
+    let is_zero = || ground.header().iter().all(|word| word.load(Relaxed) == 0);
+    judge::header(&read(ground), ground.base(), to_wire(ground.bytes()), is_zero)
 }
 
 /// Takes a region away, if there was one: from here on the memory is blank. Books are empty.
@@ -137,18 +100,7 @@ impl Root {
     /// If neither is, or both say that they are the newer one.
     pub(crate) fn read(ground: &Ground) -> Result<Self, RegionError> {
         let copies = ROOTS.map(|word| zerocopy::transmute!(load::<16>(ground, word)));
-        let [first, second]: [RegionRoot; 2] = copies;
-        let error = RegionError::Root {
-            found: copies.map(|copy| copy.checksum),
-            expected: copies.map(|copy| copy.sum()),
-        };
-        let (place, copy) = match (first.is_sound(), second.is_sound()) {
-            (true, true) if second.is_newer_than(&first) => (1, second),
-            (true, true) if first.is_newer_than(&second) => (0, first),
-            (true, false) => (0, first),
-            (false, true) => (1, second),
-            _ => return Err(error),
-        };
+        let (place, copy) = judge::roots(copies)?;
         Ok(Self { place, copy })
     }
 

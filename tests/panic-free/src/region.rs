@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use kho_block::{
     BookFault, CarryAllocator, PreservedAllocator, PreservedBlock, PreservedRanges, Region,
-    RegionError, Unclaimed, UnclaimedBlock,
+    RegionError, RegionImage, Unclaimed, UnclaimedBlock,
 };
 
 use super::*;
@@ -32,6 +32,17 @@ operations! {
     }
     of_region(region: &Region) -> (Option<UnclaimedBlock>, usize) {
         (region.unclaimed().last(), region.preserved().count())
+    }
+    image<'m>(base: PhysAddr, memory: &'m [u8]) -> Result<RegionImage<'m>, RegionError> {
+        RegionImage::read(base, memory)
+    }
+    of_image(image: &RegionImage<'_>) -> (PhysAddr, usize, usize, Option<Descriptor>) {
+        (image.base(), image.size(), image.overhead(), image.root())
+    }
+    block_of_image(image: &RegionImage<'_>, addr: PhysAddr) -> Option<u64> { image.block_at(addr) }
+    blocks_of_image(image: &RegionImage<'_>) -> Option<(PhysAddr, u64)> { image.blocks().last() }
+    debug_image(image: &RegionImage<'_>, to: &mut dyn Write) -> fmt::Result {
+        write!(to, "{image:?}")
     }
     alloc_preserve(region: &Region, size: usize) -> Result<PreservedBlock, AllocError> {
         region.alloc_preserve(size)
