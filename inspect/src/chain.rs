@@ -185,12 +185,22 @@ impl<'i, 's> Chains<'i, 's> {
         }
     }
 
-    /// Calls `each` with every entry of a chain that was walked: its number, its address, its bytes.
-    pub(crate) fn entries(&self, chain: &ChainReport, mut each: impl FnMut(u64, u64, &[u8])) {
+    /// Calls `each` with the first `most` entries of a chain that was walked: the number, the address
+    /// and the bytes.
+    pub(crate) fn entries(
+        &self,
+        chain: &ChainReport,
+        most: usize,
+        mut each: impl FnMut(u64, u64, &[u8]),
+    ) {
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
         let mut bytes = vec![0; chain.entry_size];
         let mut number = 0_u64;
         for block in &chain.blocks {
             for index in 0..block.count {
+                if number >= most {
+                    return;
+                }
                 let offset = HEADER_SIZE.saturating_add(index.saturating_mul(chain.entry_size));
                 let offset = u64::try_from(offset).unwrap_or(u64::MAX);
                 let addr = block.addr.0.saturating_add(offset);

@@ -345,7 +345,9 @@ impl Printer<'_> {
             let fields = entry.fields.join("  ");
             writeln!(self.out, "  {:>11} {:#14x}  {fields}", entry.index, entry.addr.0)?;
         }
-        self.more(report.entries.len(), "entries")
+        let chains = report.regions.iter().filter_map(|region| region.chain.as_ref());
+        let all = chains.chain(&report.chain).map(|chain| chain.entries).max().unwrap_or(0);
+        self.more(usize::try_from(all).unwrap_or(usize::MAX), "entries")
     }
 
     /// Says how many of a list were not printed.

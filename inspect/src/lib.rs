@@ -1,6 +1,6 @@
 //! `kho-inspect`: what a kernel handed over, and what is damaged in it, from an image of its memory.
 //!
-//! The tool is [`main()`]; README.md and `--help` tell what it does.
+//! The tool is [`main()`]; README.md and `--help` tell what it does. [`look()`] is for fuzzing.
 
 mod args;
 mod chain;
@@ -21,6 +21,7 @@ mod region;
 mod report;
 mod run;
 mod source;
+mod svg;
 mod tree;
 
-pub use crate::run::main;
+pub use crate::run::{look, main};

@@ -80,7 +80,7 @@ impl<'i, 's, 'f> Luo<'i, 's, 'f> {
         };
         let chain = self.chains.walk(ask, self.findings);
         let mut sessions = Vec::new();
-        self.chains.entries(&chain, |number, addr, bytes| {
+        self.chains.entries(&chain, usize::MAX, |number, addr, bytes| {
             let session = Session::read_from_bytes(bytes).ok();
             sessions.extend(session.map(|session| (number, addr, session)));
         });
@@ -130,7 +130,7 @@ impl<'i, 's, 'f> Luo<'i, 's, 'f> {
             self.findings.push(counted("link-count", text).expected(chain.entries.to_string()));
         }
         let mut files = Vec::new();
-        self.chains.entries(&chain, |number, addr, bytes| {
+        self.chains.entries(&chain, usize::MAX, |number, addr, bytes| {
             files.extend(File::read_from_bytes(bytes).ok().map(|file| (number, addr, file)));
         });
         for (file_number, addr, file) in files {
@@ -163,7 +163,7 @@ impl<'i, 's, 'f> Luo<'i, 's, 'f> {
         let at_state = |finding: Finding| {
             finding.about(addr).field("flbs_pa", state, 24, Hex(addr).to_string())
         };
-        if addr % PAGE != 0 {
+        if !addr.is_multiple_of(PAGE) {
             let finding =
                 Finding::new(Severity::Damaged, "alignment", what, "they are not at a page");
             self.findings.push(at_state(finding).expected("a multiple of 4096"));

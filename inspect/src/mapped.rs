@@ -4,9 +4,9 @@
 
 #![expect(unsafe_code, reason = "maps a file")]
 
+use core::ops::Range;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::path::Path;
 
 use memmap2::{Mmap, MmapOptions, UncheckedAdvice};

@@ -7,6 +7,7 @@ use crate::find::{Found, find};
 use crate::image::Image;
 use crate::preserved::Preserved;
 use crate::records::Records;
+use crate::region::List;
 use crate::report::{Finding, Report, Severity};
 use crate::{descriptor, handover, region};
 
@@ -22,11 +23,12 @@ pub(crate) enum Question {
     Region { addr: u64, records: Option<Records> },
 }
 
-/// Answers a question. `progress` is told how many bytes of the image have been searched.
+/// Answers a question, with so many entries at the most. `progress` is told how many bytes of the image have been searched.
 pub(crate) fn answer(
     image: &Image<'_>,
     path: String,
     question: Question,
+    most_entries: usize,
     progress: &mut dyn FnMut(u64),
 ) -> Report {
     let mut report = Report::new(image.report(path));
@@ -50,7 +52,12 @@ pub(crate) fn answer(
                 for_linux: false,
             };
             let chain = chains.walk(ask, &mut report.findings);
-            region::list(&chains, &chain, records.as_ref(), &mut report.entries);
+            let list = List {
+                entries: &mut report.entries,
+                records: records.as_ref(),
+                most: most_entries,
+            };
+            region::list(&chains, &chain, list);
             report.chain = Some(chain);
         }
         Question::Descriptor { addr, records } => {
@@ -64,13 +71,22 @@ pub(crate) fn answer(
             let findings = &mut report.findings;
             let chain = descriptor::judge(&mut chains, "its chain", Some(addr), &found, findings);
             if let Some(chain) = &chain {
-                region::list(&chains, chain, records.as_ref(), &mut report.entries);
+                let list = List {
+                    entries: &mut report.entries,
+                    records: records.as_ref(),
+                    most: most_entries,
+                };
+                region::list(&chains, chain, list);
             }
             report.descriptor = Some(descriptor::report(Some(addr), &found));
             report.chain = chain;
         }
         Question::Region { addr, records } => {
-            let entries = (&mut report.entries, records.as_ref());
+            let entries = List {
+                entries: &mut report.entries,
+                records: records.as_ref(),
+                most: most_entries,
+            };
             let region = region::judge(image, addr, Some(entries), &mut report.findings);
             report.regions.push(region);
         }

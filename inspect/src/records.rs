@@ -1,7 +1,7 @@
 //! The fields of an entry, as the command line names them.
 
-use std::fmt::Write as _;
-use std::str::FromStr;
+use core::fmt::Write as _;
+use core::str::FromStr;
 
 /// The fields of an entry, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,15 +7,22 @@ use crate::descriptor;
 use crate::image::{Image, PAGE};
 use crate::preserved::Preserved;
 use crate::ranges::Ranges;
-use crate::records::Records;
+use crate::records::{Records, hex};
 use crate::report::{ChainReport, Entry, Finding, Hex, RegionReport, Severity};
 
-/// Judges the region whose header is at `addr`. Puts the entries of its root's chain, if somebody wants
-/// them, into `entries`.
+/// Where the entries of a chain go, how they are shown, and how many.
+pub(crate) struct List<'l> {
+    pub(crate) entries: &'l mut Vec<Entry>,
+    pub(crate) records: Option<&'l Records>,
+    pub(crate) most: usize,
+}
+
+/// Judges the region whose header is at `addr`. Lists the entries of its root's chain, if somebody wants
+/// them.
 pub(crate) fn judge(
     image: &Image<'_>,
     addr: u64,
-    records: Option<(&mut Vec<Entry>, Option<&Records>)>,
+    list_entries: Option<List<'_>>,
     findings: &mut Vec<Finding>,
 ) -> RegionReport {
     let length = addr.checked_add(24).and_then(|addr| image.read::<u64>(addr));
@@ -69,23 +76,18 @@ pub(crate) fn judge(
         let name = "the chain of the region's root";
         report.chain = descriptor::judge(&mut chains, name, None, &root, findings);
         report.root = Some(descriptor::report(None, &root));
-        if let Some((chain, (entries, records))) = report.chain.as_ref().zip(records) {
-            list(&chains, chain, records, entries);
+        if let Some((chain, entries)) = report.chain.as_ref().zip(list_entries) {
+            list(&chains, chain, entries);
         }
     }
     report
 }
 
 /// Lists the entries of a chain.
-pub(crate) fn list(
-    chains: &Chains<'_, '_>,
-    chain: &ChainReport,
-    records: Option<&Records>,
-    entries: &mut Vec<Entry>,
-) {
-    chains.entries(chain, |index, addr, bytes| {
-        let fields =
-            records.map_or_else(|| vec![crate::records::hex(bytes)], |fields| fields.show(bytes));
+pub(crate) fn list(chains: &Chains<'_, '_>, chain: &ChainReport, list: List<'_>) {
+    let List { entries, records, most } = list;
+    chains.entries(chain, most, |index, addr, bytes| {
+        let fields = records.map_or_else(|| vec![hex(bytes)], |fields| fields.show(bytes));
         entries.push(Entry { index, addr: Hex(addr), fields });
     });
 }
@@ -97,7 +99,7 @@ fn finding(addr: u64, error: RegionError) -> Finding {
     let field = |rule, name: &str, offset, found: String, expected: String| {
         new(rule).field(name, addr, offset, found).expected(expected)
     };
-    let hex = |number: u64| format!("{number:#x}");
+    let word = |number: u64| format!("{number:#x}");
     match error {
         RegionError::Blank => {
             let text = "no region has been created here";
@@ -111,26 +113,26 @@ fn finding(addr: u64, error: RegionError) -> Finding {
             field("region-version", "version", 8, found.to_string(), expected.to_string())
         }
         RegionError::ByteOrder { found, expected } => {
-            field("region-byte-order", "byte order", 12, hex(found.into()), hex(expected.into()))
+            field("region-byte-order", "byte order", 12, word(found.into()), word(expected.into()))
         }
         RegionError::Moved { found, expected } => {
-            field("region-moved", "base", 16, hex(found), hex(expected))
+            field("region-moved", "base", 16, word(found), word(expected))
                 .so("all links in it hold addresses of that place; for raw memory see --base")
         }
         RegionError::Length { found, expected } => {
             field("region-length", "length", 24, found.to_string(), expected.to_string())
         }
         RegionError::Books { found, expected } => {
-            field("region-books", "offset of the books", 32, hex(found), hex(expected))
+            field("region-books", "offset of the books", 32, word(found), word(expected))
         }
         RegionError::Checksum { found, expected } => {
-            field("region-checksum", "checksum", 40, hex(found), hex(expected))
+            field("region-checksum", "checksum", 40, word(found), word(expected))
                 .so("one of the bytes before the checksum has changed, or the checksum itself")
         }
         RegionError::Book { offset, addr: unit, found, .. } => {
             let expected = "the size of a block that may lie there, or 0".to_owned();
             let name = format!("the byte of the books for {unit}");
-            field("region-book", &name, offset, hex(found.into()), expected)
+            field("region-book", &name, offset, word(found.into()), expected)
         }
         RegionError::Root { found: [first, second], expected: [of_first, of_second] } => {
             let found = format!("{first:#x} and, 64 bytes on, {second:#x}");

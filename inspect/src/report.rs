@@ -1,6 +1,6 @@
 //! What was found, as plain data: the human, JSON and SVG outputs all tell of this.
 
-use std::fmt;
+use core::fmt;
 
 use kho_block::PhysAddr;
 use serde::{Serialize, Serializer};

@@ -1,5 +1,6 @@
 //! From the command line to the exit status.
 
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,17 +11,21 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kho_block::ChainLayout;
 
 use crate::args::{Cli, Command, Options, When};
-use crate::image::Image;
+use crate::image::{Image, PAGE};
 use crate::mapped::Mapped;
 use crate::question::{Question, answer};
 use crate::report::{Report, Severity};
-use crate::{elf, human};
+use crate::{elf, human, svg};
 
 /// Exit statuses.
 const DAMAGED: u8 = 1;
 const CANNOT_LOOK: u8 = 2;
 
+/// How many entries of a chain there are in a report, unless all are asked for.
+const ENTRIES: usize = 1000;
+
 /// Reads the command line, looks at the image, and prints.
+#[must_use]
 pub fn main() -> ExitCode {
     let Cli { image, options, command } = Cli::parse();
     match run(&image, &options, command) {
@@ -54,8 +59,13 @@ fn run(
     };
     let question = question(options, command)?;
     let bar = bar(image.memory_bytes());
-    let report = answer(&image, name, question, &mut |done| bar.set_position(done));
+    let most = if options.all { usize::MAX } else { ENTRIES };
+    let report = answer(&image, name, question, most, &mut |done| bar.set_position(done));
     bar.finish_and_clear();
+    if let Some(path) = &options.svg {
+        let written = fs::write(path, svg::draw(&report));
+        written.map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     print(&report, options)?;
     Ok(report.worst())
 }
@@ -126,4 +136,40 @@ fn print(report: &Report, options: &Options) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Looks at bytes as an image, in every way that there is, and makes every kind of report: for fuzzing.
+///
+/// Returns how many bytes were reported.
+#[must_use]
+pub fn look(bytes: &[u8]) -> usize {
+    let source = &bytes;
+    let images = elf::open(source).into_iter().chain([Image::raw(source, PAGE)]);
+    let mut reported = 0_usize;
+    for image in images {
+        let addr = image.held().first().map_or(0, |range| range.addr);
+        let layouts = [(8, 32), (80, 4096)].map(|(entry, block)| ChainLayout::new(entry, block));
+        let chains = layouts.into_iter().flatten().map(|layout| {
+            let records = "name:5,u16,skip:1".parse().ok();
+            Question::Chain { addr, layout, records }
+        });
+        let records = None;
+        let questions = [
+            Question::Everything { tree: None },
+            Question::Everything { tree: Some(addr) },
+            Question::Descriptor { addr, records: records.clone() },
+            Question::Region { addr, records },
+        ];
+        for question in questions.into_iter().chain(chains) {
+            let report = answer(&image, "image".into(), question, ENTRIES, &mut |_| ());
+            let mut printed = Vec::new();
+            let written = human::write(&mut printed, &report, true).and_then(|()| {
+                serde_json::to_writer(&mut printed, &report).map_err(io::Error::from)
+            });
+            debug_assert!(written.is_ok());
+            reported = reported.saturating_add(printed.len());
+            reported = reported.saturating_add(svg::draw(&report).len());
+        }
+    }
+    reported
 }

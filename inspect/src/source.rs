@@ -1,6 +1,6 @@
 //! Where the bytes of an image are.
 
-use std::ops::Range;
+use core::ops::Range;
 
 /// A file that is mapped, or bytes.
 pub(crate) trait Source {

@@ -8,7 +8,9 @@ use zerocopy::FromBytes;
 
 use crate::abi::addr::PhysAddr;
 use crate::abi::descriptor::Descriptor;
-use crate::abi::region::{BookByte, ROOTS, RegionHeader, RegionRoot, UNIT_SIZE, units_of};
+use crate::abi::region::{
+    BookByte, ROOTS, RegionHeader, RegionRoot, UNIT_SHIFT, UNIT_SIZE, units_of,
+};
 use crate::abi::sizes::to_wire;
 use crate::error::region::RegionError;
 use crate::memory::region::judge::{self, Shape};
@@ -105,9 +107,9 @@ impl<'m> RegionImage<'m> {
     #[must_use]
     pub fn block_at(&self, addr: PhysAddr) -> Option<u64> {
         let offset = addr.get().checked_sub(self.shape.base.get())?;
-        let unit = usize::try_from(offset / to_wire(UNIT_SIZE)).ok()?;
+        let unit = usize::try_from(offset >> UNIT_SHIFT).ok()?;
         let byte = BookByte(*self.books.get(unit)?);
-        let starts = byte.is_block() && offset % to_wire(UNIT_SIZE) == 0;
+        let starts = byte.is_block() && addr.is_aligned_to(to_wire(UNIT_SIZE));
         1_u64.checked_shl(byte.log2().into()).filter(|_| starts)
     }
 
