@@ -135,22 +135,23 @@ LUO's sessions are name:64,addr,u64 in blocks of 4096 bytes, its files name:48,a
 const AFTER: &str = "\
 Exit status:
   0  nothing is damaged
-  1  something is damaged; each finding says the chain, the block, the address, the offset, the value
-     found, and the rule that it breaks
-  2  it cannot look: the arguments, or the image, are none that it can read, there is nothing in the
-     image, or the image does not hold what it would take to go on
+  1  something is damaged: each finding says which chain and block, the address, the offset, the
+     value found, and the rule that it breaks
+  2  it cannot look: the arguments or the image are none that it can read, nothing was handed over
+     in it, or it does not hold what it would take to go on
 
   Findings about a handover that a later one has followed (stale) do not count.
 
 What is judged:
-  the device tree, the map of preserved memory, LUO's state, every block of every chain (aligned, preserved,
-  in no other chain, no cycle, no more entries than fit; for Linux also: not empty), the number of each
-  session's files, names, shared objects, headers and books of regions.
+  the device tree, the map of preserved memory, LUO's state; every block of every chain: aligned,
+  preserved, in no other chain, met once, no more entries than fit, and for Linux not empty; the
+  number of each session's files; names; shared objects; headers, books and roots of regions;
+  descriptors, and what they promise of their chains.
 
 Images:
-  The file is mapped, not read: it must not change meanwhile, and a file that is made shorter ends the
-  tool by a signal. Compressed kdump files are refused. The holes of a sparse file are skipped by the
-  search, and read as zero.
+  The file is mapped, not read. It must not change meanwhile: one that is made shorter ends the
+  tool by a signal. The search skips the holes of a sparse file; they read as zero. Compressed
+  kdump files are refused.
 
 Examples:
   kho-inspect vmcore
