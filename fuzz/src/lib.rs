@@ -1,4 +1,4 @@
-//! Inputs that nobody thought of: the six fuzz targets of `kho-block`.
+//! Inputs that nobody thought of: the eight fuzz targets of `kho-block`.
 //!
 //! ```console
 //! $ cargo +nightly fuzz run restore -- -max_len=528
@@ -12,6 +12,7 @@
 //! | [`region()`] | operations on a region, damage to its header and books, more operations | a refusal that writes nothing, or blocks that never overlap and outlive every opening |
 //! | [`slots()`] | any memory as a table, or operations on one, with allocations refused, over several kernels | an error with the place of the first fault, or the entries whose stamps are odd; every entry is found under its own key alone |
 //! | [`map()`] | blocks in the map of a Linux, and words of it overwritten | an error that is there, or the blocks that a plain reading finds |
+//! | [`inspect()`] | an image of memory | `kho-inspect` reports something, in bounded time and memory |
 //! | [`refuse()`] | the same, with allocations refused | a call fails if, and only if, it was refused memory, and then nothing has changed, or what `try_extend` has appended |
 //!
 //! Speed is what finds things, so memory is an arena of sixteen small blocks, made once, and a
@@ -27,6 +28,7 @@ mod entries;
 mod heap;
 mod image;
 mod input;
+mod inspect;
 mod map;
 mod operations;
 mod region;
@@ -128,4 +130,9 @@ pub fn slots(data: &[u8]) {
 /// Reads a map of the blocks that Linux preserved, with any damage.
 pub fn map(data: &[u8]) {
     map::run(Input::new(data));
+}
+
+/// Shows any bytes as an image of memory, in every way that the inspector has.
+pub fn inspect(data: &[u8]) {
+    inspect::run(data);
 }

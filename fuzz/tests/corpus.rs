@@ -49,3 +49,8 @@ fn any_memory_is_refused_as_a_table_or_goes_on_as_one() {
 fn a_map_of_linux_is_refused_or_says_what_a_plain_reading_says() {
     replay("map", kho_block_fuzz::map);
 }
+
+#[test]
+fn any_image_is_reported_in_bounded_time_and_memory() {
+    replay("inspect", kho_block_fuzz::inspect);
+}

@@ -222,8 +222,10 @@ fn judge(ask: &Ask, number: usize, addr: PhysAddr, count: usize, is_last: bool) 
         Finding { block: Some(number), ..finding }
     };
     let entries = format!("1 to {capacity} entries in every block that is linked");
-    let text =
-        if number == 0 { "empty, and named as the first block" } else { "empty, and linked" };
+    let text = &*match number.checked_sub(1) {
+        None => "empty, and named as the first block".to_owned(),
+        Some(before) => format!("empty, and linked by block {before}"),
+    };
     if count == 0 && ask.for_linux {
         let so = "Linux 7.3 refuses a chain with an empty block, and panics in the next kexec (\"Block \
                   contains invalid entry count: 0\"); a session whose name is refused as a duplicate is \

@@ -11,7 +11,9 @@ fn the_first_screen_tells_of_the_refused_duplicate() {
     let text = String::from_utf8(output.stdout).unwrap();
     let screen: Vec<_> = text.lines().take(24).collect();
     let screen = screen.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["block 2 at 0x3f3000: empty, and linked", "Linux 7.3", "panics", "duplicate"] {
+    for words in
+        ["block 2 at 0x3f3000: empty, and linked by block 1", "Linux 7.3", "panics", "duplicate"]
+    {
         assert!(screen.contains(words), "{words:?} is not in\n{screen}");
     }
 }
