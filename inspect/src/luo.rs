@@ -169,7 +169,8 @@ impl<'i, 's, 'f> Luo<'i, 's, 'f> {
             self.findings.push(at_state(finding).expected("a multiple of 4096"));
             return report;
         }
-        let is_preserved = self.map.is_none_or(|map| map.covering(addr).is_some());
+        let covering = self.map.and_then(|map| map.covering(addr));
+        let is_preserved = self.map.is_none() || covering.is_some();
         let Some(header) = self.image.read::<SharedObjects>(addr) else {
             let (severity, text) = if is_preserved {
                 (Severity::Note, "their page is preserved, and not in this image")
@@ -185,6 +186,17 @@ impl<'i, 's, 'f> Luo<'i, 's, 'f> {
         }
         report.pages = Some(header.pgcnt);
         report.count = Some(header.count);
+        // What the header says is not believed beyond the block that it is in.
+        let end =
+            covering.map_or(addr.saturating_add(PAGE), |(start, size)| start.saturating_add(size));
+        let pages = end.saturating_sub(addr) / PAGE;
+        if header.pgcnt == 0 || header.pgcnt > pages {
+            let text = format!("says {} pages; their block has {pages}", header.pgcnt);
+            let finding = Finding::new(Severity::Damaged, "pages", what, text).about(addr);
+            let finding = finding.field("pgcnt", addr, 0, header.pgcnt.to_string());
+            self.findings.push(finding.expected(format!("1 to {pages}")));
+            return report;
+        }
         let room = header.pgcnt.saturating_mul(PAGE).saturating_sub(16) / 64;
         if header.count > room {
             let text = format!("counts {} objects in {} pages", header.count, header.pgcnt);

@@ -182,6 +182,12 @@ fn shared_objects_are_counted_and_preserved() {
     let (status, finding) = damaged("shared-objects", &with(1, 64));
     assert_eq!(status, 1);
     expect(&finding, "count", page + 8, "64");
+    // What is not believed: no list of objects that goes on through all of memory.
+    for pages in [0, 2, u64::MAX] {
+        let (status, finding) = damaged("shared-objects", &with(pages, u64::MAX));
+        assert_eq!(status, 1);
+        expect(&finding, "pages", page, &pages.to_string());
+    }
     let mut memory = golden;
     memory.put_word(STATE + 24, page + 8);
     let (_, finding) = damaged("shared-objects", &memory);
