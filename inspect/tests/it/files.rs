@@ -105,11 +105,16 @@ fn ranges_that_share_bytes_of_the_file_are_refused_and_such_that_share_memory_ar
 #[test]
 fn raw_memory_is_searched_from_its_base() {
     let memory = Memory::golden("sessions-102-refused-duplicate");
-    let mut raw = Vec::new();
+    let (mut raw, mut shared) = (Vec::new(), vec![0; 4096]);
+    shared[..8].copy_from_slice(&1_u64.to_ne_bytes()); // one page, no object
     for page in 0x234..0x3f4_u64 {
         let addr = page * 4096;
         let has = (0x234..0x23b).contains(&page) || [0x3bd, 0x3d7, 0x3eb, 0x3f3].contains(&page);
-        raw.extend(if has { memory.page(addr).to_vec() } else { vec![0; 4096] });
+        raw.extend(match page {
+            0x3c6 => shared.clone(),
+            _ if has => memory.page(addr).to_vec(),
+            _ => vec![0; 4096],
+        });
     }
     let path = file("memory.raw", &raw);
     let (status, report) = json(&[&path, "--raw", "--base", "0x234000"]);
@@ -130,8 +135,9 @@ fn the_holes_of_a_sparse_file_are_skipped() {
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(1 << 40).unwrap();
     let memory = Memory::golden("sessions-102-refused-duplicate");
+    use std::os::unix::fs::FileExt;
+    file.write_all_at(&1_u64.to_ne_bytes(), 0x3c_6000).unwrap(); // shared objects: one page
     for page in (0x234..0x23b).chain([0x3bd, 0x3d7, 0x3eb, 0x3f3]) {
-        use std::os::unix::fs::FileExt;
         file.write_all_at(memory.page(page * 4096), page * 4096).unwrap();
     }
     drop(file);
