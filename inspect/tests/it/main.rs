@@ -1,6 +1,12 @@
 //! The tool as people and programs use it: what it prints, and how it ends.
 
-#![expect(clippy::missing_panics_doc, reason = "tests panic")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests panic"
+)]
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers of a test are small")]
 
 mod damage;
