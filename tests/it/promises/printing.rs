@@ -3,7 +3,8 @@
 use core::fmt::{self, Debug, Write};
 
 use kho_block::mock::Mock;
-use kho_block::{AllocError, BlockSet, FullError, IncomingSet, PhysAddr, PushError};
+use kho_block::zerocopy::{FromBytes, IntoBytes};
+use kho_block::{AllocError, BlockSet, FullError, IncomingSet, Link, PhysAddr, PushError, scan};
 
 /// Its digits, in either base, are in no address and no count.
 const SECRET: u64 = 0x7777_7777_7777_7777;
@@ -138,4 +139,33 @@ fn an_error_with_an_entry_is_an_error_all_the_same() {
     is_error::<PushError<[u64; 8]>>();
     is_error::<FullError<u64>>();
     is_error::<FullError<[u64; 8]>>();
+}
+
+#[test]
+fn what_goes_wrong_with_a_link_or_an_adoption_is_said() {
+    let mut mem = Mock::new();
+    let mut set = BlockSet::<u64, _>::new(&mem);
+    set.push(SECRET).unwrap();
+    let sealed = set.seal();
+    let link: Link<u64> = sealed.link();
+    let head = sealed.leave();
+    mem.reboot();
+
+    let half = Link::<u64>::read_from_bytes([0, link.len()].as_bytes()).unwrap();
+    let error = half.restore(&mem).unwrap_err();
+    assert_eq!(error.to_string(), "link: address 0x0 and 1 entries cannot both be");
+    let more = Link::<u64>::read_from_bytes([PhysAddr::to_wire(head), 2].as_bytes()).unwrap();
+    let error = more.restore(&mem).unwrap_err();
+    assert_eq!(error.to_string(), "link: says 2 entries, the chain 1");
+    let claimed = link.restore(&mem).unwrap();
+    let error = link.restore(&mem).unwrap_err();
+    assert!(error.to_string().ends_with(", or claimed already"), "{error}");
+
+    mem.refuse_preserve_after(0);
+    let error = claimed.adopt().unwrap_err();
+    assert_eq!(debug(&error), "AdoptError { kind: Refused { block: 0 }, .. }");
+    assert_eq!(error.to_string(), "block 0 cannot be preserved again");
+
+    let blocks = scan(head, <IncomingSet<u64, &Mock>>::LAYOUT, |_| None);
+    assert!(debug(&blocks).starts_with("Scan { "), "{blocks:?}");
 }

@@ -3,7 +3,7 @@
 use core::num::NonZeroU64;
 
 use kho_block::mock::Mock;
-use kho_block::{BlockSet, GrowError, PhysAddr};
+use kho_block::{BlockSet, GrowError, Link, PhysAddr};
 
 #[test]
 fn an_address_is_any_number_but_zero_and_stays_that_number() {
@@ -51,4 +51,24 @@ fn a_failed_push_passes_for_a_failed_grow() {
     assert_eq!(grow(&mut set), set.grow(1));
     mem.refuse_none();
     assert_eq!(grow(&mut set), Ok(()));
+}
+
+#[test]
+fn a_link_is_the_head_and_the_number_of_entries() {
+    let mem = Mock::new();
+    let link = |entries: &[u64]| {
+        let mut set = BlockSet::<u64, _>::new(&mem);
+        set.extend_from_slice(entries).unwrap();
+        set.seal().into_link()
+    };
+    let links: [Link<u64>; 3] = [link(&[1, 2]), link(&[1, 2]), link(&[])];
+    for (link, len) in links.iter().zip([2, 2, 0]) {
+        assert_eq!((link.len(), link.is_empty(), link.head().is_some()), (len, len == 0, len > 0));
+        #[expect(clippy::clone_on_copy, reason = "it is what is tried")]
+        let same = link.clone();
+        assert_eq!(same, *link);
+    }
+    assert_ne!(links[0], links[1], "in other blocks");
+    assert_eq!(links[2], Link::EMPTY);
+    assert_eq!(format!("{:?}", links[2]), "Link { head: None, len: 0 }");
 }

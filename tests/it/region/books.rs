@@ -76,6 +76,16 @@ fn every_byte(base: u64, sizes: &[usize]) {
 }
 
 #[test]
+fn what_a_kernel_was_about_to_make_a_block_is_free_to_the_next_and_to_all_after_it() {
+    let mut memory = Memory::new(0x10_0000, UNITS);
+    memory.create().unwrap();
+    let about = UNIT + FIRST + 3;
+    memory.bytes()[about] = 0x40;
+    memory.open().unwrap();
+    assert_eq!(memory.bytes()[about], 0);
+}
+
+#[test]
 fn every_byte_of_the_books_is_refused_or_lends_what_it_says() {
     every_byte(0x10_0000, &[]);
     every_byte(0x10_0000, &[4096, 32, 8192, 32768]);
