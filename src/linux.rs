@@ -146,7 +146,8 @@
 //! | | Linux, as was seen with 7.3.4 | here |
 //! |---|---|---|
 //! | A block without entries, which a session whose name is refused as a duplicate is enough to leave linked | the next kernel panics | accepted as what it is, or refused with its position and address by [`NO_EMPTY_BLOCKS`](crate::RestoreChecks::NO_EMPTY_BLOCKS); never handed over |
-//! | Thirteen damaged links, each in a handover of its own | three make it fault: misaligned, beyond the memory, not canonical | all refused, each with its position and address |
+//! | A damaged chain, of thirteen kinds | a count that does not fit or is zero, and a loop: six panics; a link that is misaligned, beyond the memory or not canonical, and a header with its words swapped: four faults | all refused, each with the position and address of the block |
+//! | A link, or a head, to a page that was not preserved | followed: what lies there is taken for sessions | refused, by the map of what was preserved |
 //! | A session looked up by its name | in a list: 20 000 sessions took 25 s to retrieve, under emulation | entries are read in order or by number, and looked up in what the kernel makes of them |
 
 #![forbid(unsafe_code)]
