@@ -2,7 +2,7 @@
 
 use kho_block::mock::Mock;
 use kho_block::zerocopy::{FromBytes, IntoBytes};
-use kho_block::{Key, Origin, Slots};
+use kho_block::{IncomingSlots, Key, Origin, Slots};
 use std::collections::BTreeMap;
 
 use super::{NUMBERS, Table, Taken, left};
@@ -120,4 +120,27 @@ fn keys_end_where_their_table_is_destroyed() {
     assert!(keys.iter().all(|&key| table.get(key).is_none()));
     assert_eq!(table.insert(77).unwrap(), keys[0], "and may be given anew");
     table.audit().unwrap();
+}
+
+#[test]
+fn a_slot_that_is_not_counted_has_no_key_whatever_its_stamp_says() {
+    let mut mem = Mock::new();
+    let mut table = Slots::<u64, _>::new(&mem);
+    let counted = table.insert(2).unwrap();
+    let next = table.phys_addr(counted).unwrap().get() + 8;
+    let head = table.seal().leave();
+    mem.reboot();
+    // What a kernel that dies between stamp and count leaves behind.
+    mem.write(next, [1_u64, 3].as_bytes());
+
+    let mut table = IncomingSlots::<u64, _>::restore(&mem, head).unwrap();
+    let uncounted = Key { slot: counted.slot + 1, life: 1 };
+    assert_eq!((table.len(), table.get(counted)), (1, Some(&2)));
+    assert!(!table.contains(uncounted) && table.key_at(uncounted.slot).is_none());
+    assert_eq!(table.get_mut(uncounted), None);
+    assert_eq!(table.entry_ptr(uncounted), None);
+    assert_eq!((table.remove(uncounted), table.len()), (None, 1));
+
+    let table = table.adopt().unwrap();
+    assert!(!table.contains(uncounted), "it is zeroed");
 }
