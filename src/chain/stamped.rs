@@ -70,9 +70,13 @@ pub(crate) struct StampedBlock<T, const BLOCK_SIZE: usize> {
 }
 
 // SAFETY: transparent over a `RawBlock`. Its invariants hold of any block of that layout: 1. by
-// the layout. 2. `LAYOUT` is what `stamped_layout` returns.
+// the layout. 2. `LAYOUT` is what `stamped_layout` returns, and the size is asserted.
 unsafe impl<T: Entry, const BLOCK_SIZE: usize> View for StampedBlock<T, BLOCK_SIZE> {
-    const LAYOUT: ChainLayout = stamped_layout::<T, BLOCK_SIZE>();
+    const LAYOUT: ChainLayout = {
+        let layout = stamped_layout::<T, BLOCK_SIZE>();
+        assert!(size_of::<Slot<T>>() == layout.entry_size(), "nothing is between stamp and entry");
+        layout
+    };
 }
 
 impl<T: Entry, const BLOCK_SIZE: usize> StampedBlock<T, BLOCK_SIZE> {

@@ -112,6 +112,7 @@ impl<V: View, A: PreservedAllocator> Typed<V, A> {
     /// Takes note that the tail has so many entries now, counted in its header.
     #[inline]
     pub(crate) fn recount(&mut self, count: usize) {
+        // INVARIANT: 4 of the index. As the caller has counted.
         self.chain.index.ends.tail.count = count;
     }
 

@@ -90,6 +90,7 @@ impl Ground {
     /// How it is divided.
     #[inline]
     pub(crate) const fn shape(&self) -> Shape {
+        // INVARIANT: 1 and 2. `new` took all three from a shape.
         Shape { base: self.base, units: self.units, first: self.first }
     }
 
