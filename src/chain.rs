@@ -2,6 +2,7 @@
 //! preserved memory.
 
 pub(crate) mod block;
+pub(crate) mod copy;
 pub(crate) mod entries;
 pub(crate) mod entry;
 pub(crate) mod header;

@@ -8,6 +8,7 @@ use zerocopy::IntoBytes;
 
 use crate::abi::sizes::to_wire;
 use crate::chain::block::Block;
+use crate::chain::copy::CopyBytes;
 use crate::chain::entry::Entry;
 use crate::chain::header::Header;
 
@@ -48,17 +49,17 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
         self.header().set_count(to_wire(count.saturating_add(1)));
     }
 
-    /// Appends copies of `entries`, from slot `count` on, where there is room for them all; returns
-    /// how many the block has then.
+    /// Appends what `copy` makes of `entries`, from slot `count` on, where there is room for them all;
+    /// returns how many the block has then.
     #[inline]
-    pub(crate) fn append(&mut self, count: usize, entries: &[T]) -> usize {
+    pub(crate) fn append(&mut self, count: usize, entries: &[T], copy: CopyBytes) -> usize {
         let end = count.saturating_add(entries.len());
         let (header, free) = self.slots_mut(count..end);
         if free.len() != entries.len() {
             return count;
         }
         // As bytes, since a `T` need not be `Copy`.
-        free.as_mut_bytes().copy_from_slice(entries.as_bytes());
+        copy(free.as_mut_bytes(), entries.as_bytes());
         header.set_count(to_wire(end));
         end
     }

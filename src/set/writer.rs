@@ -4,6 +4,7 @@
 
 use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::chain::block::Block;
+use crate::chain::copy::way_to_copy;
 use crate::chain::entry::Entry;
 use crate::chain::tail::Ends;
 use crate::error::append::{CapacityError, FullError};
@@ -265,6 +266,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 
     /// Appends copies of `entries` until the blocks are full or there is no more.
     pub(crate) fn fill(&mut self, mut entries: &[T]) {
+        let copy = way_to_copy(size_of_val(entries));
         while !entries.is_empty() {
             let (block, slot) = self.next_slot();
             let n = Self::CAPACITY.saturating_sub(slot).min(entries.len());
@@ -273,7 +275,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
             else {
                 break;
             };
-            let count = block.append(slot, now);
+            let count = block.append(slot, now, copy);
             self.appended(count);
             entries = later;
         }
