@@ -80,15 +80,26 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// assert_eq!(set.get(0), Some(&2));
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
+    #[inline]
     pub fn push(&mut self, entry: T) -> Result<(), PushError<T>> {
-        let Err(FullError { entry }) = self.end().push(entry) else { return Ok(()) };
-        if let Err(cause) = self.grow(self.capacity().saturating_add(1)) {
-            return Err(PushError { entry, cause });
+        let tail = self.chain.tail();
+        if tail.count >= Self::CAPACITY_PER_BLOCK || tail.block >= self.block_count() {
+            if let Err(cause) = self.make_room() {
+                return Err(PushError { entry, cause });
+            }
         }
         self.end().push(entry).map_err(|FullError { entry }| PushError {
             entry,
             cause: GrowError { kind: GrowErrorKind::OutOfMemory, wanted: 1, obtained: 0 },
         })
+    }
+
+    /// Makes room for one entry more.
+    // Out of line and without the entry, which else would be copied to memory before each push.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self) -> Result<(), GrowError> {
+        self.grow(self.len().saturating_add(1))
     }
 
     /// Appends copies of all `entries`, or of none, growing as needed: a copy for each block.
