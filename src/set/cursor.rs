@@ -8,6 +8,7 @@ use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::chain::block::Block;
 use crate::chain::entry::Entry;
 use crate::chain::starts::Starts;
+use crate::chain::tail::Tail;
 use crate::memory::allocator::PreservedAllocator;
 use crate::set::block_set::BlockSet;
 use crate::set::origin::Origin;
@@ -41,6 +42,8 @@ pub struct Cursor<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> {
     /// Up to the set's tail.
     blocks: &'a [Block<T, BLOCK_SIZE>],
     starts: &'a Starts,
+    /// Entries in the set.
+    len: usize,
     /// The block that the cursor stands in; 0 if there is none.
     block: usize,
     /// Its entries.
@@ -50,11 +53,17 @@ pub struct Cursor<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> {
 }
 
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
-    pub(crate) fn new(blocks: &'a [Block<T, BLOCK_SIZE>], starts: &'a Starts, tail: usize) -> Self {
-        let blocks = blocks.get(..=tail).unwrap_or_default();
-        let mut cursor = Self { blocks, starts, block: 0, entries: &[], slot: 0 };
+    pub(crate) fn new(blocks: &'a [Block<T, BLOCK_SIZE>], starts: &'a Starts, tail: Tail) -> Self {
+        let blocks = blocks.get(..=tail.block).unwrap_or_default();
+        let mut cursor = Self { blocks, starts, len: tail.end(), block: 0, entries: &[], slot: 0 };
         cursor.enter(0);
         cursor
+    }
+
+    /// Entries in the blocks before `block`.
+    #[inline]
+    fn start(&self, block: usize) -> usize {
+        self.starts.of(block, Block::<T, BLOCK_SIZE>::CAPACITY)
     }
 
     /// How many entries are behind the cursor: 0 at the start, the set's length at the end.
@@ -71,7 +80,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use]
     pub fn position(&self) -> usize {
-        self.starts.of(self.block, Block::<T, BLOCK_SIZE>::CAPACITY).saturating_add(self.slot)
+        self.start(self.block).saturating_add(self.slot)
     }
 
     /// Moves so that `position` entries are behind the cursor. `false`, and no move, if the set has
@@ -89,17 +98,15 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use = "the cursor has not moved if this is `false`"]
     pub fn seek(&mut self, position: usize) -> bool {
-        let mut end = self.clone();
-        end.seek_end();
-        match end.position().checked_sub(position) {
-            None => return false,
-            Some(0) => *self = end,
-            Some(_) => {
-                let (block, slot) = self.starts.locate(position, Block::<T, BLOCK_SIZE>::CAPACITY);
-                self.enter(block);
-                self.slot = slot;
+        if position >= self.len {
+            if position == self.len {
+                self.seek_end();
             }
+            return position == self.len;
         }
+        let (block, slot) = self.starts.locate(position, Block::<T, BLOCK_SIZE>::CAPACITY);
+        self.enter(block);
+        self.slot = slot;
         true
     }
 
@@ -113,7 +120,10 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     #[inline]
     fn enter(&mut self, block: usize) -> bool {
         let Some(entered) = self.blocks.get(block) else { return false };
-        *self = Self { block, entries: entered.entries(), slot: 0, ..*self };
+        // By the starts, not by the header: going back, it is the block's last line to be needed.
+        let end = self.start(block.saturating_add(1)).min(self.len);
+        let count = end.saturating_sub(self.start(block));
+        *self = Self { block, entries: entered.slots(0..count), slot: 0, ..*self };
         true
     }
 
@@ -192,9 +202,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Iterator for Cursor<'a, T, BLOCK_SIZ
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let mut end = self.clone();
-        end.seek_end();
-        let left = end.position().saturating_sub(self.position());
+        let left = self.len.saturating_sub(self.position());
         (left, Some(left))
     }
 
@@ -225,7 +233,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn cursor(&self) -> Cursor<'_, T, BLOCK_SIZE> {
-        Cursor::new(self.chain.blocks(), self.chain.starts(), self.chain.tail().block)
+        Cursor::new(self.chain.blocks(), self.chain.starts(), self.chain.tail())
     }
 
     /// A read cursor after the last entry, to walk backwards.
