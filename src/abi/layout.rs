@@ -25,6 +25,8 @@ use crate::abi::sizes::{MIN_BLOCK_SIZE, entries_per_block, to_wire};
 pub struct ChainLayout {
     entry_size: usize,
     block_size: usize,
+    /// What follows from both: a division that is done once.
+    capacity: usize,
 }
 
 impl ChainLayout {
@@ -41,10 +43,9 @@ impl ChainLayout {
     /// ```
     #[must_use]
     pub const fn new(entry_size: usize, block_size: usize) -> Option<Self> {
-        let sound = block_size.is_power_of_two()
-            && block_size >= MIN_BLOCK_SIZE
-            && entries_per_block(block_size, entry_size) > 0;
-        if sound { Some(Self { entry_size, block_size }) } else { None }
+        let capacity = entries_per_block(block_size, entry_size);
+        let sound = block_size.is_power_of_two() && block_size >= MIN_BLOCK_SIZE && capacity > 0;
+        if sound { Some(Self { entry_size, block_size, capacity }) } else { None }
     }
 
     /// Bytes of an entry.
@@ -65,7 +66,7 @@ impl ChainLayout {
     #[must_use]
     #[inline]
     pub const fn capacity(self) -> usize {
-        entries_per_block(self.block_size, self.entry_size)
+        self.capacity
     }
 
     /// Whether a block may lie at this physical address: a multiple of the block size.
