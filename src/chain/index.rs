@@ -120,6 +120,7 @@ impl Index {
     /// # Safety
     ///
     /// The block is of the index's block size and lies at `addr`.
+    #[inline]
     pub(crate) unsafe fn follow(
         &mut self,
         block: RawBlock,

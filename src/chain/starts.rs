@@ -70,6 +70,7 @@ impl Starts {
     /// # Errors
     ///
     /// If the heap has no room for the sums.
+    #[inline]
     pub(crate) fn note(
         &mut self,
         block: usize,

@@ -10,6 +10,9 @@ use crate::chain::owned::Chain;
 use crate::error::restore::{RestoreError, RestoreErrorKind};
 use crate::memory::allocator::PreservedAllocator;
 
+/// Blocks that the index has room for from the first one on: most chains have fewer.
+const FEW: usize = 16;
+
 impl<A: PreservedAllocator> Chain<A> {
     /// Claims and checks every block from `head` on, for a chain that has none yet.
     ///
@@ -31,7 +34,7 @@ impl<A: PreservedAllocator> Chain<A> {
         while let Some(addr) = link {
             let refused = |kind| RestoreError { kind, block, addr };
             judge.addr(block, addr).map_err(refused)?;
-            if self.index.reserve(1).is_err() {
+            if self.index.reserve(if block == 0 { FEW } else { 1 }).is_err() {
                 return Err(refused(RestoreErrorKind::OutOfMemory));
             }
             let Some(claimed) = self.claim(addr) else {

@@ -95,8 +95,9 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         head: Option<PhysAddr>,
         checks: RestoreChecks,
     ) -> Result<Self, RestoreError> {
-        let (set, error) = Self::walk(alloc, head, checks, false);
-        error.map_or(Ok(set), Err)
+        let mut chain = Typed::new(alloc, Fate::Unclaim);
+        chain.walk(head, checks, false)?;
+        Ok(Self { chain, origin: PhantomData })
     }
 
     /// Restores as far as the chain is sound. With the error, the set has the blocks before it.

@@ -255,8 +255,8 @@ fn refused_restores(counts: &[u64], checks: RestoreChecks, flags: DescriptorFlag
 
 #[test]
 fn a_refused_restore_of_a_dense_chain_gives_every_claim_back() {
-    let mut counts = [CAPACITY; 20];
-    counts[19] = 1;
+    let mut counts = [CAPACITY; 40];
+    counts[39] = 1;
     let refusals = refused_restores(&counts, RestoreChecks::all(), DescriptorFlags::all());
     assert_eq!(refusals.first(), Some(&0));
     assert!(refusals.len() >= 3, "the index grows several times: {refusals:?}");

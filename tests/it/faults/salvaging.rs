@@ -42,8 +42,8 @@ fn refused(
 #[test]
 fn as_many_blocks_are_salvaged_as_the_heap_has_room_for() {
     let head = Some(addr_of(0));
-    let mut dense = [CAPACITY; 20];
-    dense[19] = 1;
+    let mut dense = [CAPACITY; 40];
+    dense[39] = 1;
     let plain = refused(&dense, |mem| Taken::salvage(mem, head));
     assert_eq!(plain.first(), Some(&0));
     assert!(plain.len() >= 4 && plain.is_sorted_by(|a, b| a < b), "{plain:?}");
@@ -55,7 +55,7 @@ fn as_many_blocks_are_salvaged_as_the_heap_has_room_for() {
         entry_size: 8,
         block_size: 32,
         head: addr_of(0).get(),
-        entries: 39,
+        entries: 79,
         tag: 7,
     };
     let described = refused(&dense, |mem| {

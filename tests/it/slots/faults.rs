@@ -211,7 +211,7 @@ fn a_table_without_heap_to_be_adopted_comes_back_as_it_was() {
 #[test]
 fn a_refused_restore_gives_every_claim_back() {
     let mut mem = Mock::new();
-    let head = filled(&mem, 60).seal().leave();
+    let head = filled(&mem, 120).seal().leave();
     mem.reboot();
     let held = heap::held();
     let mut refusals = 0;
@@ -222,11 +222,11 @@ fn a_refused_restore_gives_every_claim_back() {
                 assert_eq!((error.kind, error.errno()), (RestoreErrorKind::OutOfMemory, 12))
             }
         }
-        assert_eq!((mem.live(), mem.unclaimed(), heap::held()), (0, 20, held));
+        assert_eq!((mem.live(), mem.unclaimed(), heap::held()), (0, 40, held));
         refusals += 1;
     };
     assert!(refusals >= 3, "the index grows several times: {refusals}");
-    assert_eq!((table.len(), table.block_count()), (60, 20));
+    assert_eq!((table.len(), table.block_count()), (120, 40));
 }
 
 #[test]
