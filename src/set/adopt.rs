@@ -50,6 +50,7 @@ impl<T: Entry, A: CarryAllocator, const BLOCK_SIZE: usize> BlockSet<T, A, Incomi
     /// assert!(IncomingSet::<u64, _>::restore(&mem, head)?.iter().eq(&[2, 3, 5, 0, 1, 2]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[expect(clippy::result_large_err, reason = "the set comes back with the error")]
     pub fn adopt(mut self) -> Result<OutgoingSet<T, A, BLOCK_SIZE>, AdoptError<Self>> {
         match self.chain.adopt() {
             // INVARIANT: 6. dense, or refused; what is unused was zeroed, and what is behind the

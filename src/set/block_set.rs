@@ -31,6 +31,17 @@ use crate::set::origin::{Incoming, Origin, Outgoing};
 /// ([`iter`](Self::iter), [`blocks`](Self::blocks), [`dump`](Self::dump), `audit`) count as uses of
 /// all entries.
 ///
+/// # Which call in a loop
+///
+/// | there is | call | since |
+/// |---|---|---|
+/// | a slice of records | [`extend_from_slice`](Self::extend_from_slice) | it copies a block at a time |
+/// | an iterator | [`try_extend`](Self::try_extend), [`Writer::extend`](crate::Writer::extend) | each block is counted once |
+/// | one record after another | [`push`](Self::push), or a [`writer`](Self::writer) after [`grow`](Self::grow) | the writer has at hand what `push` looks up |
+/// | all entries to be read | [`iter`](Self::iter), as a loop or by `fold`; `rev` | it opens a block at a time |
+/// | a place that moves both ways | [`cursor`](Self::cursor) | it stays in its block |
+/// | an index | [`get`](Self::get) | it divides, and looks up the block |
+///
 /// # Invariants
 ///
 /// Those of the chain, which `audit`, with the feature `mock`, checks, and

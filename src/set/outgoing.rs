@@ -64,7 +64,8 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         self.chain.grow(count)
     }
 
-    /// Appends an entry, growing by a block if all are full.
+    /// Appends an entry, growing by a block if all are full. In a loop there may be
+    /// [a faster call](BlockSet#which-call-in-a-loop).
     ///
     /// # Errors
     ///
@@ -95,6 +96,10 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     }
 
     /// Makes room for one entry more.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`grow`](Self::grow).
     // Out of line and without the entry, which else would be copied to memory before each push.
     #[cold]
     #[inline(never)]
