@@ -1,9 +1,8 @@
 //! Copying records into blocks, in the way that is fast for as many.
 //!
-//! One call of `memcpy` for each block, which in a kernel is `rep movsb`, is slow on some processors
-//! where source and target lie alike in their pages: twice as slow as plain loads and stores, which
-//! are as fast as anything while the caches hold both. Beyond that `memcpy` wins, since it need not
-//! fetch what it overwrites.
+//! One `memcpy` for each block, which in a kernel is `rep movsb`, is slow on some processors where source
+//! and target lie alike in their pages. Plain loads and stores do not mind, and are as fast as anything
+//! while the caches hold both. Beyond that `memcpy` wins, which need not fetch what it overwrites.
 
 #![forbid(unsafe_code)]
 
