@@ -65,16 +65,11 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 
     /// Appends what `entries` yields, from slot `count` on, until the block is full or there is no
-    /// more, and keeps both copies of `count` up to date. Asks for no entry that it has no slot
-    /// for.
+    /// more, and keeps `count` up to date. Asks for no entry that it has no slot for.
     #[inline]
-    pub(crate) fn extend(
-        &mut self,
-        counts: [&mut usize; 2],
-        entries: &mut impl Iterator<Item = T>,
-    ) {
-        let (header, free) = self.slots_mut(*counts[0]..Self::CAPACITY);
-        let mut room = Room { header, counts, capacity: Self::CAPACITY, free: free.iter_mut() };
+    pub(crate) fn extend(&mut self, count: &mut usize, entries: &mut impl Iterator<Item = T>) {
+        let (header, free) = self.slots_mut(*count..Self::CAPACITY);
+        let mut room = Room { header, count, capacity: Self::CAPACITY, free: free.iter_mut() };
         while !room.free.as_slice().is_empty() {
             let Some(entry) = entries.next() else { break };
             if let Some(slot) = room.free.next() {
@@ -95,8 +90,8 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
 /// Counts slots once they are written, also if a panic comes between two of them.
 struct Room<'a, T> {
     header: &'a Header,
-    /// Both say how many entries the block has, those that are being written not included.
-    counts: [&'a mut usize; 2],
+    /// Entries that the block has, those that are being written not included.
+    count: &'a mut usize,
     capacity: usize,
     /// What is not written yet, up to the end of the block.
     free: slice::IterMut<'a, T>,
@@ -106,9 +101,8 @@ impl<T> Drop for Room<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let written = self.capacity.saturating_sub(self.free.len());
-        if written > *self.counts[0] {
-            *self.counts[0] = written;
-            *self.counts[1] = written;
+        if written > *self.count {
+            *self.count = written;
             self.header.set_count(to_wire(written));
         }
     }

@@ -83,11 +83,10 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// ```
     #[inline]
     pub fn push(&mut self, entry: T) -> Result<(), PushError<T>> {
-        let tail = self.chain.tail();
-        if tail.count >= Self::CAPACITY_PER_BLOCK || tail.block >= self.block_count() {
-            if let Err(cause) = self.make_room() {
-                return Err(PushError { entry, cause });
-            }
+        // Room is made without the entry, which else would be copied to memory before each push.
+        let Err(entry) = self.end().push_to_tail(entry) else { return Ok(()) };
+        if let Err(cause) = self.make_room() {
+            return Err(PushError { entry, cause });
         }
         self.end().push(entry).map_err(|FullError { entry }| PushError {
             entry,
@@ -100,7 +99,6 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// # Errors
     ///
     /// Those of [`grow`](Self::grow).
-    // Out of line and without the entry, which else would be copied to memory before each push.
     #[cold]
     #[inline(never)]
     fn make_room(&mut self) -> Result<(), GrowError> {

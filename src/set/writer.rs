@@ -6,7 +6,7 @@ use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::chain::block::Block;
 use crate::chain::copy::way_to_copy;
 use crate::chain::entry::Entry;
-use crate::chain::tail::Ends;
+use crate::chain::tail::{Ends, Tail};
 use crate::error::append::{CapacityError, FullError};
 
 /// Appends behind the last entry, in the blocks there are; see
@@ -39,13 +39,10 @@ use crate::error::append::{CapacityError, FullError};
 /// # Invariants
 ///
 /// 1. `ends` are those of an outgoing set with these `blocks`.
-/// 2. `count` is the tail's. A copy at hand: an append need not wait for what the one before it has
-///    stored, and the tail's own is right also if the writer is forgotten.
 #[must_use = "a writer appends nothing by itself"]
 pub struct Writer<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> {
     blocks: &'a mut [Block<T, BLOCK_SIZE>],
     ends: &'a mut Ends,
-    count: usize,
 }
 
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
@@ -53,22 +50,22 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
 
     #[inline]
     pub(crate) fn new(blocks: &'a mut [Block<T, BLOCK_SIZE>], ends: &'a mut Ends) -> Self {
-        // INVARIANT: 1. the caller passes both from one outgoing set. 2. copied from the tail.
-        Self { blocks, count: ends.tail.count, ends }
+        // INVARIANT: 1. the caller passes both from one outgoing set.
+        Self { blocks, ends }
     }
 
     /// Whether the next entry goes to a spare block: then the tail is full, or there is no block.
     #[inline]
     fn is_full(&self) -> bool {
-        self.count >= Self::CAPACITY
+        self.ends.tail.count >= Self::CAPACITY
     }
 
     /// Where the next entry goes: the number of a block, which may not be there, and of a slot in
     /// it.
     #[inline]
     fn next_slot(&self) -> (usize, usize) {
-        let tail = self.ends.tail.block;
-        if self.is_full() { (tail.saturating_add(1), 0) } else { (tail, self.count) }
+        let Tail { block, count, .. } = self.ends.tail;
+        if self.is_full() { (block.saturating_add(1), 0) } else { (block, count) }
     }
 
     /// Takes note that entries were appended: the block of [`next_slot`](Self::next_slot) has `count`
@@ -78,14 +75,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         if self.is_full() {
             link(self.blocks, self.ends);
         }
-        self.recount(count);
-    }
-
-    /// Takes note of how many entries the tail has now.
-    #[inline]
-    fn recount(&mut self, count: usize) {
-        // INVARIANT: 2. both.
-        self.count = count;
+        // INVARIANT: 4 of the index. As counted.
         self.ends.tail.count = count;
     }
 
@@ -110,18 +100,35 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// ```
     #[inline]
     pub fn push(&mut self, entry: T) -> Result<(), FullError<T>> {
-        let tail = self.ends.tail.block;
         // Both ways are written out, so that the entry goes to its slot in one copy.
-        if !self.is_full() {
-            let Some(tail) = self.blocks.get_mut(tail) else { return Err(FullError::new(entry)) };
-            let count = self.count;
-            tail.push_at(count, entry).map_err(FullError::new)?;
-            self.recount(count.saturating_add(1));
-            return Ok(());
-        }
-        let spare = self.blocks.get_mut(tail.saturating_add(1));
-        let Some(spare) = spare else { return Err(FullError::new(entry)) };
-        spare.push_at(0, entry).map_err(FullError::new)?;
+        self.push_to_tail(entry).or_else(|entry| self.push_to_spare(entry)).map_err(FullError::new)
+    }
+
+    /// Appends an entry to the tail.
+    ///
+    /// # Errors
+    ///
+    /// The entry, if the tail is full, or there is no block.
+    #[inline]
+    pub(crate) fn push_to_tail(&mut self, entry: T) -> Result<(), T> {
+        let Tail { block, count, .. } = self.ends.tail;
+        let Some(tail) = self.blocks.get_mut(block) else { return Err(entry) };
+        tail.push_at(count, entry)?;
+        // INVARIANT: 4 of the index. As counted.
+        self.ends.tail.count = count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Appends an entry to the first spare block, behind a tail that is full.
+    ///
+    /// # Errors
+    ///
+    /// The entry, if there is no such block.
+    #[inline]
+    fn push_to_spare(&mut self, entry: T) -> Result<(), T> {
+        let spare = self.ends.tail.block.saturating_add(1);
+        let Some(spare) = self.blocks.get_mut(spare) else { return Err(entry) };
+        spare.push_at(0, entry)?;
         self.appended(1);
         Ok(())
     }
@@ -197,8 +204,8 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         loop {
             if !self.is_full() {
                 let Some(tail) = self.blocks.get_mut(self.ends.tail.block) else { break };
-                // INVARIANT: 2. both, also if an iterator panics.
-                tail.extend([&mut self.count, &mut self.ends.tail.count], &mut entries);
+                // INVARIANT: 4 of the index, also if an iterator panics.
+                tail.extend(&mut self.ends.tail.count, &mut entries);
             }
             // One entry more brings a block into the chain, if there is one.
             if !self.is_full() || self.available() == 0 {
@@ -223,20 +230,18 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
     pub fn pop(&mut self) -> Option<T> {
-        let last = self.count.checked_sub(1)?;
-        let block = self.ends.tail.block;
+        let Tail { block, count, .. } = self.ends.tail;
+        let last = count.checked_sub(1)?;
         let before = block.checked_sub(1).filter(|_| last == 0);
         let Some(before) = before else {
             let entry = self.blocks.get_mut(block)?.pop_at(last);
-            self.recount(last);
+            self.ends.tail.count = last;
             return entry;
         };
         let [before, tail] = self.blocks.get_mut(before..=block)? else { return None };
         self.ends.unlink(before.header(), tail.header());
         let entry = tail.pop_at(last);
         self.ends.retreat(self.ends.tail.start.saturating_sub(Self::CAPACITY));
-        // INVARIANT: 2. that of the block before, which is full.
-        self.count = self.ends.tail.count;
         entry
     }
 
@@ -257,7 +262,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
     pub fn available(&self) -> usize {
         match self.blocks.get(self.ends.tail.block..) {
             Some([_, spare @ ..]) => {
-                let free = Self::CAPACITY.saturating_sub(self.count);
+                let free = Self::CAPACITY.saturating_sub(self.ends.tail.count);
                 spare.len().saturating_mul(Self::CAPACITY).saturating_add(free)
             }
             _ => 0,
