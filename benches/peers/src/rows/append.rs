@@ -14,6 +14,7 @@ use crate::pool::Pool;
 
 pub fn run(report: &mut Report) {
     push(report);
+    set_push(report);
     extend(report);
     extend_from_slice(report, "extend_from_slice, in cache", IN_CACHE);
     extend_from_slice(report, "extend_from_slice, all blocks", ALL_BLOCKS);
@@ -71,6 +72,47 @@ fn push(report: &mut Report) {
         time(|| source.iter().for_each(|&record| vec.push(record)))
     });
     contest.at_most(0.7, "C");
+    report.run(contest);
+}
+
+/// The push that grows the set when it has to, which it has not.
+fn set_push(report: &mut Report) {
+    const WHAT: &str = "set.push()";
+    if !report.wants(WHAT) {
+        return;
+    }
+    let source = &records(IN_CACHE);
+    let mut pools = Pools::new(IN_CACHE, BLOCK_SIZE);
+    let other = Pool::new(IN_CACHE, BLOCK_SIZE);
+    let mut contest = Contest::new(WHAT, BYTES, IN_CACHE, source.len());
+
+    let mut set = grown(&pools.ours, source);
+    contest.enter(OURS, move || {
+        set.clear();
+        time(|| {
+            for &record in source {
+                let _ = set.push(record);
+            }
+        })
+    });
+    let mut set = grown(&other, source);
+    contest.enter("Writer::push", move || {
+        set.clear();
+        time(|| {
+            let mut writer = set.writer();
+            for &record in source {
+                let _ = writer.push(record);
+            }
+        })
+    });
+    enter_c!(contest, pools, push_c(source));
+    let mut vec = Vec::with_capacity(source.len());
+    contest.enter("Vec", move || {
+        vec.clear();
+        time(|| source.iter().for_each(|&record| vec.push(record)))
+    });
+    contest.at_most(0.75, "C");
+    contest.at_most(1.2, "Writer::push");
     report.run(contest);
 }
 

@@ -1,5 +1,6 @@
 //! Reading back: forwards, backwards, with a cursor, and at random.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use orx_split_vec::{Collection, PinnedVec, SplitVec};
@@ -19,6 +20,7 @@ pub fn run(report: &mut Report) {
     fold_back(report);
     loop_back(report);
     cursor(report);
+    cursor_back(report);
     random(report, "get(i) at random, in cache", IN_CACHE);
     random(report, "get(i) at random, all blocks", ALL_BLOCKS);
 }
@@ -52,8 +54,7 @@ fn fold(report: &mut Report) {
     });
     let vec: SegVec<Record, Linear<128>> = source.iter().copied().collect();
     contest.enter("segvec", move || time(|| vec.iter().fold(0, sum)));
-    contest.at_most(0.25, "C");
-    contest.at_most(1.2, "Vec");
+    contest.at_most(1.05, "Vec");
     report.run(contest);
 }
 
@@ -108,8 +109,7 @@ fn fold_back(report: &mut Report) {
     enter_c!(contest, pools, backwards_c(source));
     let vec = source.clone();
     contest.enter("Vec", move || time(|| vec.iter().rev().fold(0, sum)));
-    contest.at_most(0.25, "C");
-    contest.at_most(1.2, "Vec");
+    contest.at_most(1.05, "Vec");
     report.run(contest);
 }
 
@@ -176,6 +176,39 @@ fn cursor(report: &mut Report) {
     report.run(contest);
 }
 
+/// From the last entry of as many blocks as there may be to the first, after as many the other way.
+fn cursor_back(report: &mut Report) {
+    const WHAT: &str = "cursor.prev(), all blocks";
+    if !report.wants(WHAT) {
+        return;
+    }
+    let source = &records(ALL_BLOCKS);
+    let mut pools = Pools::new(ALL_BLOCKS, BLOCK_SIZE);
+    let mut contest = Contest::new(WHAT, BYTES, ALL_BLOCKS, source.len());
+
+    let set = filled(&pools.ours, source);
+    contest.enter(OURS, move || {
+        let mut cursor = set.cursor();
+        black_box(cursor.by_ref().fold(0, sum));
+        time(|| {
+            let mut total = 0;
+            while let Some(record) = cursor.prev() {
+                total = sum(total, record);
+            }
+            total
+        })
+    });
+    enter_c!(contest, pools, backwards_c(source));
+    // Memory in one piece: how fast it can be had backwards.
+    let vec = source.clone();
+    contest.enter("Vec", move || {
+        black_box(vec.iter().fold(0, sum));
+        time(|| vec.iter().rev().fold(0, sum))
+    });
+    contest.at_most(0.8, "C");
+    report.run(contest);
+}
+
 fn random(report: &mut Report, what: &'static str, blocks: usize) {
     if !report.wants(what) {
         return;
@@ -229,9 +262,11 @@ fn backwards_c<'p, B: Build + 'p>(
     let mut set = filled_c::<B>(pool, source);
     move || {
         let mut cursor = set.cursor();
-        while cursor.next().is_some() {}
+        let mut total = 0;
+        while let Some(record) = cursor.next() {
+            total = sum(total, record);
+        }
         time(|| {
-            let mut total = 0;
             while let Some(record) = cursor.prev() {
                 total = sum(total, record);
             }
