@@ -155,7 +155,7 @@ impl<'a> Contest<'a> {
             ratio: ratio(times),
         });
         Outcome {
-            what: self.what,
+            what: self.what.to_owned(),
             entry: self.entry,
             blocks: self.blocks,
             figures: figures.collect(),
@@ -166,7 +166,7 @@ impl<'a> Contest<'a> {
 
 /// A row of the table.
 pub struct Outcome {
-    pub what: &'static str,
+    pub what: String,
     pub entry: usize,
     pub blocks: usize,
     pub figures: Vec<Figure>,

@@ -35,6 +35,7 @@ fn main() -> io::Result<()> {
     let mut report = Report { filter, once, outcomes: Vec::new() };
     table::heading();
     rows::append::run(&mut report);
+    rows::offsets::run(&mut report);
     rows::read::run(&mut report);
     rows::blackout::run(&mut report);
     rows::resize::run(&mut report);

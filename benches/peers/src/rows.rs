@@ -2,6 +2,7 @@
 
 pub mod append;
 pub mod blackout;
+pub mod offsets;
 pub mod read;
 pub mod resize;
 pub mod scale;

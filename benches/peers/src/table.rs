@@ -15,7 +15,7 @@ pub fn heading() {
 pub fn print(outcome: &Outcome) {
     for figure in &outcome.figures {
         let (what, entry, blocks) = if figure.name == OURS {
-            (outcome.what, outcome.entry.to_string(), outcome.blocks.to_string())
+            (&*outcome.what, outcome.entry.to_string(), outcome.blocks.to_string())
         } else {
             ("", String::new(), String::new())
         };

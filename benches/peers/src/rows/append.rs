@@ -20,10 +20,10 @@ pub fn run(report: &mut Report) {
     extend_from_slice(report, "extend_from_slice, all blocks", ALL_BLOCKS);
 }
 
-/// A set with room for `source`.
-fn grown<'p>(pool: &'p Pool, source: &[Record]) -> BlockSet<Record, &'p Pool> {
+/// A set with room for `count` records.
+fn grown(pool: &Pool, count: usize) -> BlockSet<Record, &Pool> {
     let mut set = BlockSet::new(pool);
-    set.grow(source.len()).expect("the pool has as many blocks");
+    set.grow(count).expect("the pool has as many blocks");
     set
 }
 
@@ -36,7 +36,7 @@ fn push(report: &mut Report) {
     let mut pools = Pools::new(IN_CACHE, BLOCK_SIZE);
     let mut contest = Contest::new(WHAT, BYTES, IN_CACHE, source.len());
 
-    let mut set = grown(&pools.ours, source);
+    let mut set = grown(&pools.ours, source.len());
     contest.enter(OURS, move || {
         set.clear();
         time(|| {
@@ -86,7 +86,7 @@ fn set_push(report: &mut Report) {
     let other = Pool::new(IN_CACHE, BLOCK_SIZE);
     let mut contest = Contest::new(WHAT, BYTES, IN_CACHE, source.len());
 
-    let mut set = grown(&pools.ours, source);
+    let mut set = grown(&pools.ours, source.len());
     contest.enter(OURS, move || {
         set.clear();
         time(|| {
@@ -95,7 +95,7 @@ fn set_push(report: &mut Report) {
             }
         })
     });
-    let mut set = grown(&other, source);
+    let mut set = grown(&other, source.len());
     contest.enter("Writer::push", move || {
         set.clear();
         time(|| {
@@ -125,7 +125,7 @@ fn extend(report: &mut Report) {
     let mut pools = Pools::new(IN_CACHE, BLOCK_SIZE);
     let mut contest = Contest::new(WHAT, BYTES, IN_CACHE, source.len());
 
-    let mut set = grown(&pools.ours, source);
+    let mut set = grown(&pools.ours, source.len());
     contest.enter(OURS, move || {
         set.clear();
         time(|| set.writer().extend(source.iter().copied()))
@@ -150,7 +150,7 @@ fn extend_from_slice(report: &mut Report, what: &'static str, blocks: usize) {
     let mut pools = Pools::new(blocks, BLOCK_SIZE);
     let mut contest = Contest::new(what, BYTES, blocks, source.len());
 
-    let mut set = grown(&pools.ours, source);
+    let mut set = grown(&pools.ours, source.len());
     contest.enter(OURS, move || {
         set.clear();
         time(|| set.writer().extend_from_slice(source))
@@ -167,7 +167,7 @@ fn extend_from_slice(report: &mut Report, what: &'static str, blocks: usize) {
 }
 
 /// A call for each entry, as there is no other way in C.
-fn push_c<'p, B: Build + 'p>(
+pub fn push_c<'p, B: Build + 'p>(
     pool: &'p mut Pool,
     source: &'p [Record],
 ) -> impl FnMut() -> Duration + 'p {
