@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use kho_block::{BlockSet, PreservedAllocator};
 use orx_split_vec::{Collection, PinnedVec, SplitVec};
 use segvec::{Linear, SegVec};
 
@@ -17,6 +18,7 @@ use crate::pool::{Pool, shuffled};
 pub fn run(report: &mut Report) {
     fold(report);
     plain_loop(report);
+    kernel_loop(report);
     fold_back(report);
     loop_back(report);
     cursor(report);
@@ -92,6 +94,26 @@ fn plain_loop(report: &mut Report) {
     contest.enter("segvec", move || total!(vec.iter()));
     contest.at_most(0.4, "C");
     contest.at_most(1.6, "Vec");
+    report.run(contest);
+}
+
+/// The loop in a crate that is built at opt-level 2, as C is.
+fn kernel_loop(report: &mut Report) {
+    const WHAT: &str = "for x in &set, opt-level 2";
+    if !report.wants(WHAT) {
+        return;
+    }
+    let source = &records(IN_CACHE);
+    let mut pools = Pools::new(IN_CACHE, BLOCK_SIZE);
+    let mut contest = Contest::new(WHAT, BYTES, IN_CACHE, source.len());
+
+    let mut set = BlockSet::new(&pools.ours as &dyn PreservedAllocator);
+    set.extend_from_slice(source).expect("the pool has as many blocks");
+    contest.enter(OURS, move || time(|| kho_block_loops::total(&set)));
+    enter_c!(contest, pools, forwards_c(source));
+    let vec = source.clone();
+    contest.enter("Vec", move || time(|| kho_block_loops::total_of_slice(&vec)));
+    contest.at_most(0.35, "C");
     report.run(contest);
 }
 
