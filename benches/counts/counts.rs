@@ -86,6 +86,18 @@ fn push((mut set, source): (Set, Vec<Record>)) -> Set {
     set
 }
 
+// The push that grows the set when it has to, which it has not.
+#[library_benchmark]
+#[bench::records(setup = grown, config = at_most(recorded::SET_PUSH))]
+fn set_push((mut set, source): (Set, Vec<Record>)) -> Set {
+    for &record in &source {
+        if set.push(record).is_err() {
+            break;
+        }
+    }
+    set
+}
+
 #[library_benchmark]
 #[bench::records(setup = grown, config = at_most(recorded::EXTEND))]
 fn extend((mut set, source): (Set, Vec<Record>)) -> Set {
@@ -137,6 +149,17 @@ fn cursor(set: Set) -> (u64, Set) {
 }
 
 #[library_benchmark]
+#[bench::records(setup = filled, config = at_most(recorded::CURSOR_BACK))]
+fn cursor_back(set: Set) -> (u64, Set) {
+    let mut total = 0;
+    let mut cursor = set.cursor_back();
+    while let Some(record) = cursor.prev() {
+        total = sum(total, record);
+    }
+    (total, set)
+}
+
+#[library_benchmark]
 #[bench::records(setup = filled_and_order, config = at_most(recorded::GET))]
 fn get((set, order): (Set, Vec<u32>)) -> (u64, Set) {
     let records = order.iter().filter_map(|&index| set.get(index as usize));
@@ -176,12 +199,14 @@ library_benchmark_group!(
     name = operations,
     benchmarks = [
         push,
+        set_push,
         extend,
         extend_from_slice,
         fold,
         plain_loop,
         fold_back,
         cursor,
+        cursor_back,
         get,
         grow,
         clear,
