@@ -42,6 +42,7 @@ fn main() -> io::Result<()> {
     rows::scale::run(&mut report);
     rows::sessions::run(&mut report);
     rows::slots::run(&mut report);
+    rows::region::run(&mut report);
     let machine = machine();
     table::summary(&machine, &report.outcomes);
     if report.filter.is_empty() && !once {

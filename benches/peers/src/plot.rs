@@ -30,8 +30,10 @@ const WIDTH: u32 = 1000;
 
 type Ratios<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>;
 
-/// Writes the plot of all contests to `path`.
+/// Writes the plot of all contests that one of these peers has entered to `path`.
 pub fn write(path: &Path, machine: &str, outcomes: &[Outcome]) -> Result<(), Box<dyn Error>> {
+    let has_dot = |outcome: &&Outcome| PEERS.iter().any(|(peer, _)| outcome.figure(peer).is_some());
+    let outcomes: &Vec<_> = &outcomes.iter().filter(has_dot).collect();
     let lines = u32::try_from(outcomes.len())?;
     let root = SVGBackend::new(path, (WIDTH, LINE * (lines + 4))).into_drawing_area();
     draw(&root, machine, outcomes).map_err(|error| error.to_string())?;
@@ -42,7 +44,7 @@ pub fn write(path: &Path, machine: &str, outcomes: &[Outcome]) -> Result<(), Box
 fn draw(
     root: &DrawingArea<SVGBackend<'_>, Shift>,
     machine: &str,
-    outcomes: &[Outcome],
+    outcomes: &[&Outcome],
 ) -> Result<(), Box<dyn Error>> {
     root.fill(&WHITE)?;
     let lines = u32::try_from(outcomes.len())?;

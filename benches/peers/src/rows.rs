@@ -4,6 +4,7 @@ pub mod append;
 pub mod blackout;
 pub mod offsets;
 pub mod read;
+pub mod region;
 pub mod resize;
 pub mod scale;
 pub mod sessions;
