@@ -260,7 +260,10 @@ fn say_where_slow(names: &[&'static str], offsets: &[Vec<Times>]) {
         for run in slow.chunk_by(|a, b| a == b) {
             let end = first + run.len();
             if run[0] {
-                ranges.push(format!("{} to {}", first * STEP, (end - 1) * STEP));
+                ranges.push(match run.len() {
+                    1 => format!("{}", first * STEP),
+                    _ => format!("{} to {}", first * STEP, (end - 1) * STEP),
+                });
             }
             first = end;
         }

@@ -1,11 +1,12 @@
 //! A region beside the allocators that people use: blocks of 8 KiB come and go, zeroed, with half of
-//! the memory in use, and with nearly all of it.
+//! the memory in use, and with nearly all of it. And what the next kernel does to open a large one.
 //!
 //! Each is behind a lock, as a region is; only the region keeps books that the next kernel finds.
 //! Unsafe is open here to own memory, and to give it to allocators and back.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::hint::black_box;
+use std::iter;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -28,6 +29,7 @@ const BATCH: usize = 128;
 pub fn run(report: &mut Report) {
     run_row(report, "Region: alloc + free, half full", 50);
     run_row(report, "Region: alloc + free, 95 % full", 95);
+    open(report);
 }
 
 fn run_row(report: &mut Report, what: &'static str, percent: usize) {
@@ -39,7 +41,8 @@ fn run_row(report: &mut Report, what: &'static str, percent: usize) {
     contest.enter("buddy_system", pass(buddy, percent));
     contest.enter("linked_list", pass(linked_list, percent));
     contest.enter("talc unaligned", pass(talc, percent));
-    let memory = Memory::new();
+    let memory = Memory::new(BLOCKS);
+    (0..BLOCKS).for_each(|i| zero(memory.block(i)));
     let blocks: Vec<_> = shuffled(BLOCKS).into_iter().take(BATCH).map(|i| i as usize).collect();
     contest.enter("zeroing", move || time(|| blocks.iter().for_each(|&i| zero(memory.block(i)))));
     report.run(contest);
@@ -49,39 +52,38 @@ fn run_row(report: &mut Report, what: &'static str, percent: usize) {
 ///
 /// # Invariants
 ///
-/// `start` has as many initialised bytes as `LAYOUT` says, until this is dropped.
+/// `start` has as many initialised bytes as `layout` says, until this is dropped.
 struct Memory {
     start: NonNull<u8>,
+    layout: Layout,
 }
 
 impl Memory {
-    const LAYOUT: Layout = match Layout::from_size_align(BLOCKS * BLOCK_SIZE, BLOCK_SIZE) {
-        Ok(layout) => layout,
-        Err(_) => panic!("blocks have a power of two of bytes"),
-    };
-
-    /// All pages are present.
-    fn new() -> Self {
+    fn new(blocks: usize) -> Self {
+        let layout = Layout::from_size_align(blocks * BLOCK_SIZE, BLOCK_SIZE);
+        let layout = layout.expect("blocks have a power of two of bytes");
         // SAFETY: the layout is not empty.
-        let start = unsafe { alloc_zeroed(Self::LAYOUT) };
-        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(Self::LAYOUT));
+        let start = unsafe { alloc_zeroed(layout) };
+        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
         // INVARIANT: as just allocated.
-        let memory = Self { start };
-        (0..BLOCKS).for_each(|i| zero(memory.block(i)));
-        memory
+        Self { start, layout }
     }
 
     fn block(&self, i: usize) -> NonNull<u8> {
-        assert!(i < BLOCKS, "the memory has as many blocks");
+        assert!(i < self.layout.size() / BLOCK_SIZE, "the memory has as many blocks");
         // SAFETY: the block lies within the memory.
         unsafe { self.start.add(i * BLOCK_SIZE) }
+    }
+
+    fn bytes(&self) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.start, self.layout.size())
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout, and whoever allocates from it is gone.
-        unsafe { dealloc(self.start.as_ptr(), Self::LAYOUT) }
+        unsafe { dealloc(self.start.as_ptr(), self.layout) }
     }
 }
 
@@ -113,11 +115,13 @@ impl Blocks for Region {
     }
 }
 
+fn base() -> PhysAddr {
+    PhysAddr::new(1 << 40).expect("the address is not zero")
+}
+
 fn region(memory: &Memory) -> impl Blocks + use<> {
-    let base = PhysAddr::new(1 << 40).expect("the address is not zero");
-    let bytes = NonNull::slice_from_raw_parts(memory.start, Memory::LAYOUT.size());
     // SAFETY: 1 and 2. the pass keeps the memory, which has no other address. 3. It is no one else's.
-    unsafe { Region::create_over(base, bytes) }.expect("the memory suits")
+    unsafe { Region::create_over(base(), memory.bytes()) }.expect("the memory suits")
 }
 
 /// Implements [`Blocks`] for a lock around an allocator: by the layout of a block, and by its two
@@ -154,7 +158,7 @@ fn buddy(memory: &Memory) -> impl Blocks + use<> {
     let mut heap = Buddy::new();
     let start = memory.start.as_ptr().expose_provenance();
     // SAFETY: the pass keeps the memory, which is no one else's.
-    unsafe { heap.init(start, Memory::LAYOUT.size()) };
+    unsafe { heap.init(start, memory.layout.size()) };
     Mutex::new(heap)
 }
 
@@ -165,7 +169,7 @@ blocks!(List, BLOCK_SIZE, heap: heap.allocate_first_fit(layout).ok(), block, lay
 
 fn linked_list(memory: &Memory) -> impl Blocks + use<> {
     // SAFETY: the pass keeps the memory, which is no one else's.
-    Mutex::new(unsafe { List::new(memory.start.as_ptr(), Memory::LAYOUT.size()) })
+    Mutex::new(unsafe { List::new(memory.start.as_ptr(), memory.layout.size()) })
 }
 
 type Talc = talc::base::Talc<Manual, DefaultBinning>;
@@ -178,25 +182,25 @@ blocks!(Talc, align_of::<u128>(), heap: unsafe { heap.allocate(layout) }, block,
 fn talc(memory: &Memory) -> impl Blocks + use<> {
     let mut heap = Talc::new(Manual);
     // SAFETY: the pass keeps the memory, which is no one else's.
-    let claimed = unsafe { heap.claim(memory.start.as_ptr(), Memory::LAYOUT.size()) };
+    let claimed = unsafe { heap.claim(memory.start.as_ptr(), memory.layout.size()) };
     claimed.expect("the memory is large enough");
     Mutex::new(heap)
 }
 
-/// Fills the memory, and frees blocks at random until so many of a hundred are in use; a pass then
-/// allocates some and frees them in another order.
-fn pass<B: Blocks>(of: impl FnOnce(&Memory) -> B, percent: usize) -> impl FnMut() -> Duration {
-    let memory = Memory::new();
-    let heap = of(&memory);
-    let mut all = Vec::new();
-    while let Some(block) = heap.take() {
-        all.push(block);
-    }
+/// Fills the memory, and frees blocks at random until so many of a hundred are in use; returns those
+/// that are free.
+fn fill(heap: &impl Blocks, percent: usize) -> Vec<NonNull<u8>> {
+    let all: Vec<_> = iter::from_fn(|| heap.take()).collect();
     let used = all.len() * percent / 100;
-    assert!(used + BATCH <= all.len(), "the pass has room");
-    for i in shuffled(all.len()).into_iter().skip(used) {
-        heap.put(all[i as usize]);
-    }
+    let free = shuffled(all.len()).into_iter().skip(used).map(|i| all[i as usize]);
+    free.inspect(|&block| heap.put(block)).collect()
+}
+
+/// A pass allocates some blocks and frees them in another order.
+fn pass<B: Blocks>(of: impl FnOnce(&Memory) -> B, percent: usize) -> impl FnMut() -> Duration {
+    let memory = Memory::new(BLOCKS);
+    let heap = of(&memory);
+    assert!(fill(&heap, percent).len() >= BATCH, "the pass has room");
     let order = shuffled(BATCH);
     move || {
         let _memory = &memory;
@@ -206,4 +210,31 @@ fn pass<B: Blocks>(of: impl FnOnce(&Memory) -> B, percent: usize) -> impl FnMut(
             order.iter().for_each(|&i| heap.put(black_box(blocks[i as usize])));
         })
     }
+}
+
+/// A million units, which are four GiB, half of them in use. Every free block gets its links, so writing to each is the
+/// least that it takes.
+fn open(report: &mut Report) {
+    const WHAT: &str = "Region::open, for each unit";
+    if !report.wants(WHAT) {
+        return;
+    }
+    let units = if report.once { 10_000 } else { 1_000_000 };
+    let memory = &Memory::new(units / 2);
+    let mut free = fill(&region(memory), 50);
+    free.sort_unstable();
+    let mut contest = Contest::new(WHAT, BLOCK_SIZE, units / 2, units);
+    contest.enter(OURS, move || {
+        // SAFETY: 1 and 2. as for `region`. 3. The region before is used no more.
+        time(|| unsafe { Region::open(base(), memory.bytes()) }.expect("a region was left"))
+    });
+    contest.enter("free blocks alone", move || {
+        time(|| {
+            for block in &free {
+                // SAFETY: a block of the memory, which no region uses between two passes.
+                unsafe { block.cast::<[u64; 2]>().write([0; 2]) }
+            }
+        })
+    });
+    report.run(contest);
 }
