@@ -8,7 +8,8 @@ use orx_split_vec::{Collection, PinnedVec, SplitVec};
 use segvec::{Linear, SegVec};
 
 use super::{
-    ALL_BLOCKS, BLOCK_SIZE, BYTES, IN_CACHE, Pools, Record, enter_c, filled, filled_c, records, sum,
+    ALL_BLOCKS, BLOCK_SIZE, BYTES, IN_CACHE, PER_BLOCK, Pools, Record, enter_c, filled, filled_c,
+    records, sum,
 };
 use crate::Report;
 use crate::contest::{Contest, OURS, time};
@@ -250,6 +251,16 @@ fn random(report: &mut Report, what: &'static str, blocks: usize) {
     contest.enter(OURS, move || total!(set));
     let vec = source.clone();
     contest.enter("Vec", move || total!(vec));
+    // A division and a table: what no structure of blocks goes without.
+    let blocks: Vec<Box<[Record]>> = source.chunks(PER_BLOCK).map(Box::from).collect();
+    contest.enter("blocks alone", move || {
+        time(|| {
+            order.iter().fold(0, |total, &i| {
+                let record = blocks.get(i / PER_BLOCK).and_then(|block| block.get(i % PER_BLOCK));
+                record.map_or(total, |record| sum(total, record))
+            })
+        })
+    });
     let vec = split_vec(source);
     contest.enter("orx-split-vec", move || total!(vec));
     let vec: boxcar::Vec<Record> = source.iter().copied().collect();
