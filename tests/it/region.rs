@@ -9,6 +9,7 @@ mod books;
 mod header;
 mod life;
 mod model;
+mod saying;
 mod sizes;
 mod tables;
 mod threads;

@@ -12,6 +12,7 @@ mod keys;
 mod model;
 mod pointers;
 mod retired;
+mod saying;
 
 /// Three slots to a block.
 const BLOCK_SIZE: usize = 64;

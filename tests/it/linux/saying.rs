@@ -1,7 +1,7 @@
 //! What the errors say.
 
 use kho_block::PhysAddr;
-use kho_block::linux::{LuoState, MapError, NameError};
+use kho_block::linux::{LuoState, MapError, NameError, PreservedMap};
 
 #[test]
 fn an_error_says_what_is_wrong_and_where_in_one_line() {
@@ -44,4 +44,19 @@ fn an_error_says_what_is_wrong_and_where_in_one_line() {
     let error = state.check().unwrap_err();
     let says = "compatible \"luo-v4\" is not \"luo-v5\"";
     assert_eq!((error.to_string().as_str(), error.errno()), (says, 22));
+}
+
+#[test]
+fn a_map_and_its_blocks_print_where_they_are_and_read_nothing() {
+    let root = PhysAddr::new(0x23_6000).unwrap();
+    let map = PreservedMap::new(root, |_| -> Option<u64> { panic!("a word is read") });
+    let printed = format!("{map:?}");
+    assert!(
+        printed.starts_with("PreservedMap { root: PhysAddr(0x236000), max_tables: "),
+        "{printed}"
+    );
+    let blocks = map.blocks();
+    let printed = format!("{blocks:?}");
+    assert!(printed.starts_with("MapBlocks { map: PreservedMap { root: "), "{printed}");
+    assert!(printed.contains("stage: New"), "{printed}");
 }

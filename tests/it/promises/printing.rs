@@ -3,6 +3,7 @@
 use core::fmt::{self, Debug, Write};
 
 use kho_block::mock::Mock;
+use kho_block::mock::conformance::Duty;
 use kho_block::zerocopy::{FromBytes, IntoBytes};
 use kho_block::{AllocError, BlockSet, FullError, IncomingSet, Link, PhysAddr, PushError, scan};
 
@@ -168,4 +169,31 @@ fn what_goes_wrong_with_a_link_or_an_adoption_is_said() {
 
     let blocks = scan(head, <IncomingSet<u64, &Mock>>::LAYOUT, |_| None);
     assert!(debug(&blocks).starts_with("Scan { "), "{blocks:?}");
+}
+
+#[test]
+fn an_empty_link_is_the_default() {
+    assert_eq!(Link::<u64>::default(), Link::EMPTY);
+}
+
+#[test]
+fn a_duty_is_named_as_the_contract_does() {
+    for (duty, says) in [
+        (Duty::Valid, "duty 1, valid"),
+        (Duty::Exclusive, "duty 2, exclusive"),
+        (Duty::Aligned, "duty 3, aligned"),
+        (Duty::Zeroed, "duty 4, zeroed"),
+        (Duty::Once, "duty 5, once"),
+        (Duty::Total, "duty 6, total"),
+        (Duty::FoundAgain, "duty 7, found again"),
+        (Duty::Calm, "duty 8, calm"),
+        (Duty::Same, "duty 9, same"),
+        (Duty::ClaimsAtAKexec, "duty 11, claims at a kexec"),
+        (Duty::Unrestore, "the guarantee of `unrestore`"),
+        (Duty::Preserve, "the guarantee of `preserve`"),
+        (Duty::Unpreserve, "the guarantee of `unpreserve`"),
+        (Duty::NotTried, "not tried"),
+    ] {
+        assert_eq!(duty.to_string(), says);
+    }
 }
