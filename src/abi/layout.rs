@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::abi::addr::PhysAddr;
@@ -25,8 +26,8 @@ use crate::abi::sizes::{MIN_BLOCK_SIZE, entries_per_block, to_wire};
 pub struct ChainLayout {
     entry_size: usize,
     block_size: usize,
-    /// What follows from both: a division that is done once.
-    capacity: usize,
+    /// That of the two sizes, divided once.
+    capacity: NonZeroUsize,
 }
 
 impl ChainLayout {
@@ -43,9 +44,11 @@ impl ChainLayout {
     /// ```
     #[must_use]
     pub const fn new(entry_size: usize, block_size: usize) -> Option<Self> {
-        let capacity = entries_per_block(block_size, entry_size);
-        let sound = block_size.is_power_of_two() && block_size >= MIN_BLOCK_SIZE && capacity > 0;
-        if sound { Some(Self { entry_size, block_size, capacity }) } else { None }
+        let sound = block_size.is_power_of_two() && block_size >= MIN_BLOCK_SIZE;
+        match NonZeroUsize::new(entries_per_block(block_size, entry_size)) {
+            Some(capacity) if sound => Some(Self { entry_size, block_size, capacity }),
+            _ => None,
+        }
     }
 
     /// Bytes of an entry.
@@ -66,7 +69,14 @@ impl ChainLayout {
     #[must_use]
     #[inline]
     pub const fn capacity(self) -> usize {
-        self.capacity
+        self.capacity.get()
+    }
+
+    /// Blocks that `count` entries need.
+    #[inline]
+    pub(crate) fn blocks_for(self, count: usize) -> usize {
+        // Rounded up with one division; `div_ceil` takes a remainder too.
+        count.checked_sub(1).map_or(0, |last| (last / self.capacity).saturating_add(1))
     }
 
     /// Whether a block may lie at this physical address: a multiple of the block size.

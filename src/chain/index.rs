@@ -252,8 +252,7 @@ impl Index {
     /// How many blocks `count` entries in all would need, of those there are; at least those up to
     /// the last one in use.
     pub(crate) fn needed(&self, count: usize) -> usize {
-        let capacity = self.layout.capacity();
-        let wanted = count.div_ceil(capacity.max(1)).min(self.blocks.len());
+        let wanted = self.layout.blocks_for(count).min(self.blocks.len());
         let Tail { block, .. } = self.ends.tail;
         let in_use = if self.ends.tail.end() == 0 { 0 } else { block.saturating_add(1) };
         wanted.max(in_use)

@@ -66,10 +66,7 @@ impl<A: PreservedAllocator> Chain<A> {
     /// What stood in the way, and how far it came.
     pub(crate) fn grow(&mut self, count: usize) -> Result<(), GrowError> {
         let before = self.index.blocks().len();
-        // Rounded up with one division; `div_ceil` takes a remainder too.
-        let capacity = self.index.layout().capacity();
-        let last = count.checked_sub(1).and_then(|last| last.checked_div(capacity));
-        let blocks = last.map_or(0, |block| block.saturating_add(1));
+        let blocks = self.index.layout().blocks_for(count);
         let wanted = blocks.saturating_sub(before);
         if wanted == 0 {
             return Ok(());
