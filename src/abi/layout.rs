@@ -75,8 +75,7 @@ impl ChainLayout {
     /// Blocks that `count` entries need.
     #[inline]
     pub(crate) fn blocks_for(self, count: usize) -> usize {
-        // Rounded up with one division; `div_ceil` takes a remainder too.
-        count.checked_sub(1).map_or(0, |last| (last / self.capacity).saturating_add(1))
+        count.div_ceil(self.capacity.get())
     }
 
     /// Whether a block may lie at this physical address: a multiple of the block size.
@@ -89,6 +88,7 @@ impl ChainLayout {
     /// of 4096 bytes if that is less.
     #[inline]
     pub(crate) fn may_be_reached_at(self, ptr: NonNull<u8>) -> bool {
-        ptr.addr().get() & self.block_size.min(4096).wrapping_sub(1) == 0
+        // Both are powers of two: the smaller one's mask is what their masks have in common.
+        ptr.addr().get() & self.block_size.wrapping_sub(1) & 4095 == 0
     }
 }

@@ -6,7 +6,6 @@
 
 #![expect(unsafe_code, reason = "reaches the bytes of blocks whose size the index knows")]
 
-use alloc::collections::TryReserveError;
 use core::cmp::Ordering;
 use core::ops::Range;
 
@@ -14,7 +13,7 @@ use crate::abi::addr::PhysAddr;
 use crate::abi::layout::ChainLayout;
 use crate::abi::sizes::to_wire;
 use crate::chain::block::{RawBlock, bytes_of_mut};
-use crate::chain::list::List;
+use crate::chain::list::{List, NoRoom};
 use crate::chain::starts::Starts;
 use crate::chain::tail::{Ends, Tail};
 
@@ -78,7 +77,7 @@ impl Index {
     ///
     /// If the heap has no such room; nothing has changed then.
     #[inline]
-    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
+    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), NoRoom> {
         self.blocks.reserve(additional)
     }
 
@@ -110,8 +109,8 @@ impl Index {
         Ok(())
     }
 
-    /// Takes a claimed block as the next one of the chain, with `count` entries behind `before`
-    /// others; the block before it links to it.
+    /// Takes a claimed block as the next one of the chain, with `count` entries; the block before it
+    /// links to it.
     ///
     /// # Errors
     ///
@@ -125,9 +124,10 @@ impl Index {
         &mut self,
         block: RawBlock,
         addr: PhysAddr,
-        [before, count]: [usize; 2],
+        count: usize,
     ) -> Result<(), RawBlock> {
         let number = self.blocks.len();
+        let before = self.ends.tail.end();
         let capacity = self.layout.capacity();
         if self.starts.note(number, before, count > 0, capacity).is_err() {
             return Err(block);
@@ -212,7 +212,7 @@ impl Index {
     /// Blocks in the chain; the others are spare.
     pub(crate) fn linked(&self) -> usize {
         match self.ends.spare {
-            Some(_) => self.ends.tail.block.saturating_add(1),
+            Some(_) => self.ends.tail.block.wrapping_add(1),
             None => self.blocks.len(),
         }
     }
@@ -249,13 +249,11 @@ impl Index {
         }
     }
 
-    /// How many blocks `count` entries in all would need, of those there are; at least those up to
-    /// the last one in use.
+    /// How many blocks `count` entries in all would need; at least those up to the last one in use.
     pub(crate) fn needed(&self, count: usize) -> usize {
-        let wanted = self.layout.blocks_for(count).min(self.blocks.len());
         let Tail { block, .. } = self.ends.tail;
-        let in_use = if self.ends.tail.end() == 0 { 0 } else { block.saturating_add(1) };
-        wanted.max(in_use)
+        let in_use = if self.ends.tail.end() == 0 { 0 } else { block.wrapping_add(1) };
+        self.layout.blocks_for(count).max(in_use)
     }
 
     /// Unlinks all blocks but the first `len`, which the caller then takes off the end.
@@ -263,26 +261,18 @@ impl Index {
         if len >= self.blocks.len() {
             return;
         }
-        let tail = self.ends.tail.block;
-        match len.checked_sub(1) {
-            // INVARIANT: 2 and 3. the chain ends there already, and no other block stays.
-            Some(last) if last == tail && self.ends.spare.is_some() => self.ends.spare = None,
-            Some(last) => {
-                // INVARIANT: 2 and 3. it becomes the last, of the chain or of the spare blocks.
-                if let Some(last) = self.blocks.get(last) {
-                    last.header().set_next(None);
-                }
-                if len <= tail {
-                    // INVARIANT: 3. what was spare is behind the tail, and goes.
-                    self.ends.spare = None;
-                }
+        // The last block that stays, or the first one, which is freed last.
+        let last = len.saturating_sub(1);
+        if let Some(last) = self.blocks.get(last) {
+            // INVARIANT: 2 and 3. it becomes the last, of the chain or of the spare blocks.
+            last.header().set_next(None);
+            if len == 0 {
+                last.header().set_count(0);
             }
-            None => {
-                if let Some(first) = self.blocks.first() {
-                    first.header().set_next(None);
-                    first.header().set_count(0);
-                }
-            }
+        }
+        if last <= self.ends.tail.block {
+            // INVARIANT: 3. what was spare is behind the tail, and goes.
+            self.ends.spare = None;
         }
         self.forget(len);
     }
@@ -290,16 +280,17 @@ impl Index {
     /// Forgets all blocks but the first `len`, which the caller then takes off the end. Writes
     /// nothing into any block.
     pub(crate) fn forget(&mut self, len: usize) {
-        match len.checked_sub(1) {
-            Some(last) if last < self.ends.tail.block => {
-                // INVARIANT: 4. only the blocks up to `last` stay.
-                let start = self.starts.of(last, self.layout.capacity());
-                let count = self.starts.of(len, self.layout.capacity()).saturating_sub(start);
-                self.ends.tail = Tail { block: last, start, count };
-            }
-            Some(_) => {}
-            // INVARIANT: 2, 3 and 4. no block stays.
-            None => self.ends = Ends::NONE,
+        if len <= self.ends.tail.block {
+            // INVARIANT: 4. only the blocks up to `last` stay, or none.
+            let (last, capacity) = (len.saturating_sub(1), self.layout.capacity());
+            let start = self.starts.of(last, capacity);
+            let count = self.starts.of(len, capacity).wrapping_sub(start);
+            self.ends.tail = Tail { block: last, start, count };
+        }
+        if len == 0 {
+            // INVARIANT: 2 and 3. no block stays.
+            self.ends.first = None;
+            self.ends.spare = None;
         }
         // INVARIANT: 5. a start for each block that is left.
         self.starts.truncate(len);

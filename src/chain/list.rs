@@ -4,13 +4,16 @@
 
 #![expect(unsafe_code, reason = "appends to a `Vec` that has room")]
 
-use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
 /// Elements on the heap; appending never asks it for room.
 #[derive(Debug)]
 pub(crate) struct List<E>(Vec<E>);
+
+/// The heap has no room for more elements.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
 
 impl<E> List<E> {
     pub(crate) const fn new() -> Self {
@@ -22,9 +25,10 @@ impl<E> List<E> {
     /// # Errors
     ///
     /// If the heap has no such room; nothing has changed then.
-    #[inline]
-    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
-        self.0.try_reserve(additional)
+    // Out of line: there is one for all callers.
+    #[inline(never)]
+    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), NoRoom> {
+        self.0.try_reserve(additional).map_err(|_| NoRoom)
     }
 
     /// Appends an element where there is room.

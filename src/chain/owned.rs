@@ -68,21 +68,27 @@ impl<A: PreservedAllocator> Chain<A> {
         let before = self.index.blocks().len();
         let blocks = self.index.layout().blocks_for(count);
         let wanted = blocks.saturating_sub(before);
-        if wanted == 0 {
-            return Ok(());
-        }
-        let refuse = |kind, obtained| Err(GrowError { kind, wanted, obtained });
+        self.extend(blocks, wanted).map_err(|kind| {
+            let obtained = self.index.blocks().len().saturating_sub(before);
+            self.keep(before);
+            GrowError { kind, wanted, obtained }
+        })
+    }
+
+    /// Allocates the blocks that are `wanted`, until there are `blocks`.
+    ///
+    /// # Errors
+    ///
+    /// What stood in the way of the next one.
+    fn extend(&mut self, blocks: usize, wanted: usize) -> Result<(), GrowErrorKind> {
         if blocks > MAX_BLOCKS {
-            return refuse(GrowErrorKind::TooManyBlocks, 0);
+            return Err(GrowErrorKind::TooManyBlocks);
         }
         if self.index.reserve(wanted).is_err() {
-            return refuse(GrowErrorKind::OutOfMemory, 0);
+            return Err(GrowErrorKind::OutOfMemory);
         }
-        for obtained in 0..wanted {
-            if let Err(kind) = self.append() {
-                self.keep(before);
-                return refuse(kind, obtained);
-            }
+        while self.index.blocks().len() < blocks {
+            self.append()?;
         }
         Ok(())
     }
@@ -94,19 +100,24 @@ impl<A: PreservedAllocator> Chain<A> {
     /// If there is no block, or it is not aligned; nothing has changed then.
     fn append(&mut self) -> Result<(), GrowErrorKind> {
         let layout = self.index.layout();
-        let lent = self.alloc.alloc_preserve(layout.block_size());
+        let size = layout.block_size();
+        let lent = self.alloc.alloc_preserve(size);
         let PreservedBlock { ptr, addr } = lent.map_err(|_| GrowErrorKind::OutOfMemory)?;
         // SAFETY: 1. `alloc_preserve` lent it just now. 2. `ptr` is only looked at from here on.
         let block = unsafe { RawBlock::from_lent(ptr) };
-        if !layout.may_lie_at(addr) || !layout.may_be_reached_at(ptr) {
-            self.free(block);
-            return Err(GrowErrorKind::Misaligned { addr });
-        }
-        // SAFETY: the allocator was asked for the block size, and says that the block lies at `addr`.
-        unsafe { self.index.append(block, addr) }.map_err(|block| {
-            self.free(block);
-            GrowErrorKind::OutOfMemory
-        })
+        let (block, refused) = if layout.may_lie_at(addr) && layout.may_be_reached_at(ptr) {
+            // SAFETY: the allocator was asked for the block size, and says that the block lies at
+            // `addr`.
+            match unsafe { self.index.append(block, addr) } {
+                Ok(()) => return Ok(()),
+                Err(block) => (block, GrowErrorKind::OutOfMemory),
+            }
+        } else {
+            (block, GrowErrorKind::Misaligned { addr })
+        };
+        // SAFETY: 1. `alloc_preserve` lent it. 2. `block` is its only one, and not used again.
+        unsafe { self.alloc.unpreserve_free(block.base(), size) };
+        Err(refused)
     }
 
     /// Frees all blocks but the first `len`. They are unlinked before the first of them is freed,
@@ -129,7 +140,7 @@ impl<A: PreservedAllocator> Chain<A> {
     }
 
     /// Takes a block from [`claim`](Self::claim), of `addr`, as the next one of the chain, with
-    /// `count` entries behind `before` others. The block before it links to it.
+    /// `count` entries. The block before it links to it.
     ///
     /// # Errors
     ///
@@ -139,11 +150,10 @@ impl<A: PreservedAllocator> Chain<A> {
         &mut self,
         block: RawBlock,
         addr: PhysAddr,
-        before: usize,
         count: usize,
     ) -> Result<(), RawBlock> {
         // SAFETY: `claim` asked the allocator for a block of that size at `addr`.
-        unsafe { self.index.follow(block, addr, [before, count]) }
+        unsafe { self.index.follow(block, addr, count) }
     }
 
     /// The bytes of a block from [`claim`](Self::claim) behind its first `count` slots.
@@ -264,11 +274,11 @@ mod tests {
         let addr = PhysAddr::new(0x1000).unwrap();
         let mut chain = chain(&mem, Fate::Unclaim);
         let block = chain.claim(addr).unwrap();
-        let block = chain.follow(block, addr, 0, 0).err().unwrap();
+        let block = chain.follow(block, addr, 0).err().unwrap();
         assert_eq!((chain.index.ends.first, mem.live()), (None, 1));
 
         chain.index.reserve(1).unwrap();
-        assert!(chain.follow(block, addr, 0, 0).is_ok());
+        assert!(chain.follow(block, addr, 0).is_ok());
         assert_eq!((chain.index.ends.first, mem.live()), (Some(addr), 1));
         drop(chain);
         assert_eq!((mem.live(), mem.unclaimed()), (0, 1), "the claim is given back");

@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use alloc::collections::TryReserveError;
-
 use crate::abi::sizes::MAX_BLOCKS;
-use crate::chain::list::List;
+use crate::chain::list::{List, NoRoom};
 
 /// Turns an entry's index into a block and a slot, in O(1) as long as the set is dense.
 ///
@@ -37,7 +35,8 @@ impl Starts {
     pub(crate) fn of(&self, block: usize, capacity: usize) -> usize {
         match self.sums.get(block) {
             Some(&sum) => sum,
-            None => block.saturating_mul(capacity),
+            // Never too large: so many entries are in memory.
+            None => block.wrapping_mul(capacity),
         }
     }
 
@@ -77,24 +76,30 @@ impl Starts {
         sum: usize,
         in_use: bool,
         capacity: usize,
-    ) -> Result<(), TryReserveError> {
-        if !self.sums.is_empty() {
-            self.sums.reserve(1)?;
-            // INVARIANT: 1 and 2. one more block, and the caller's count of what precedes it.
-            self.put(sum);
-        } else if in_use && sum < self.of(block, capacity) {
-            self.sums.reserve(block.saturating_add(1))?;
-            // INVARIANT: 1. one for each block so far. 2. up to the first block that was not full,
-            // `b * capacity` entries precede block `b`; after it there were only empty ones so far.
-            (0..=block).for_each(|b| self.put(b.saturating_mul(capacity).min(sum)));
+    ) -> Result<(), NoRoom> {
+        if self.sums.is_empty() && (!in_use || sum >= self.of(block, capacity)) {
+            return Ok(());
         }
-        Ok(())
+        self.add(block, sum, capacity)
     }
 
-    /// Adds a sum, for which there is room.
-    fn put(&mut self, sum: usize) {
-        // INVARIANT: 1 and 2. `note`, the only caller, says why.
-        let _ = self.sums.push(sum);
+    /// Adds the sums up to that of `block`.
+    ///
+    /// # Errors
+    ///
+    /// If the heap has no room for them.
+    #[cold]
+    #[inline(never)]
+    fn add(&mut self, block: usize, sum: usize, capacity: usize) -> Result<(), NoRoom> {
+        let blocks = block.wrapping_add(1);
+        self.sums.reserve(blocks.saturating_sub(self.sums.len()))?;
+        while self.sums.len() < blocks {
+            // INVARIANT: 1. one for each block so far. 2. up to the first block that was not full,
+            // `b * capacity` entries precede block `b`; after it there were only empty ones so far.
+            let full = self.sums.len().wrapping_mul(capacity);
+            self.sums.push(full.min(sum)).map_err(|_| NoRoom)?;
+        }
+        Ok(())
     }
 
     /// Forgets all blocks but the first `blocks`.

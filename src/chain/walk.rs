@@ -10,9 +10,6 @@ use crate::chain::owned::Chain;
 use crate::error::restore::{RestoreError, RestoreErrorKind};
 use crate::memory::allocator::PreservedAllocator;
 
-/// Blocks that the index has room for from the first one on: most chains have fewer.
-const FEW: usize = 16;
-
 impl<A: PreservedAllocator> Chain<A> {
     /// Claims and checks every block from `head` on, for a chain that has none yet.
     ///
@@ -26,36 +23,41 @@ impl<A: PreservedAllocator> Chain<A> {
         checks: RestoreChecks,
         empty_is_fine: bool,
     ) -> Result<(), RestoreError> {
-        let layout = self.index.layout();
-        let judge = Judge { layout, checks, empty_is_fine };
-        let capacity = layout.capacity();
-        let (mut block, mut before) = (0_usize, 0_usize);
+        let judge = Judge { layout: self.index.layout(), checks, empty_is_fine };
         let mut link = head;
         while let Some(addr) = link {
-            let refused = |kind| RestoreError { kind, block, addr };
-            judge.addr(block, addr).map_err(refused)?;
-            if self.index.reserve(if block == 0 { FEW } else { 1 }).is_err() {
-                return Err(refused(RestoreErrorKind::OutOfMemory));
-            }
-            let Some(claimed) = self.claim(addr) else {
-                return Err(refused(self.why_unclaimed(addr)));
-            };
-            let (next, count) = match self.judge(&judge, block, &claimed, capacity) {
-                Ok(sound) => sound,
-                Err(kind) => {
-                    self.unclaim(claimed);
-                    return Err(refused(kind));
-                }
-            };
-            if let Err(claimed) = self.follow(claimed, addr, before, count) {
-                self.unclaim(claimed);
-                return Err(refused(RestoreErrorKind::OutOfMemory));
-            }
-            link = next;
-            block = block.saturating_add(1);
-            before = before.saturating_add(count);
+            link = self.take(&judge, addr).map_err(|kind| {
+                let block = self.index.blocks().len();
+                RestoreError { kind, block, addr }
+            })?;
         }
         Ok(())
+    }
+
+    /// Claims and checks the block at `addr` as the next one of the chain; returns its link.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; its claim was given back.
+    #[inline]
+    fn take(
+        &mut self,
+        judge: &Judge,
+        addr: PhysAddr,
+    ) -> Result<Option<PhysAddr>, RestoreErrorKind> {
+        let number = self.index.blocks().len();
+        judge.addr(number, addr)?;
+        self.index.reserve(1).map_err(|_| RestoreErrorKind::OutOfMemory)?;
+        let Some(claimed) = self.claim(addr) else { return Err(self.why_unclaimed(addr)) };
+        let (claimed, refused) = match self.judge(judge, number, &claimed) {
+            Ok((next, count)) => match self.follow(claimed, addr, count) {
+                Ok(()) => return Ok(next),
+                Err(claimed) => (claimed, RestoreErrorKind::OutOfMemory),
+            },
+            Err(kind) => (claimed, kind),
+        };
+        self.unclaim(claimed);
+        Err(refused)
     }
 
     /// The link and the count of a block that was claimed as number `number`.
@@ -69,13 +71,12 @@ impl<A: PreservedAllocator> Chain<A> {
         judge: &Judge,
         number: usize,
         claimed: &RawBlock,
-        capacity: usize,
     ) -> Result<(Option<PhysAddr>, usize), RestoreErrorKind> {
         if !judge.layout.may_be_reached_at(claimed.base()) {
             return Err(RestoreErrorKind::MisalignedPointer);
         }
         let header = claimed.header().read();
-        let count = judge.count(number, header, capacity)?;
+        let count = judge.count(number, header, judge.layout.capacity())?;
         if judge.checks.contains(RestoreChecks::ZERO_TAIL) {
             judge.tail(self.unused(claimed, count))?;
         }

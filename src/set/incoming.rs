@@ -95,21 +95,16 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         head: Option<PhysAddr>,
         checks: RestoreChecks,
     ) -> Result<Self, RestoreError> {
-        let mut chain = Typed::new(alloc, Fate::Unclaim);
-        chain.walk(head, checks, false)?;
-        Ok(Self { chain, origin: PhantomData })
+        let mut set = Self::empty(alloc);
+        match set.chain.walk(head, checks, false) {
+            Ok(()) => Ok(set),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Restores as far as the chain is sound. With the error, the set has the blocks before it.
-    fn walk(
-        alloc: A,
-        head: Option<PhysAddr>,
-        checks: RestoreChecks,
-        empty_is_fine: bool,
-    ) -> (Self, Option<RestoreError>) {
-        let mut chain = Typed::new(alloc, Fate::Unclaim);
-        let error = chain.walk(head, checks, empty_is_fine).err();
-        (Self { chain, origin: PhantomData }, error)
+    /// A set that has no block yet.
+    fn empty(alloc: A) -> Self {
+        Self { chain: Typed::new(alloc, Fate::Unclaim), origin: PhantomData }
     }
 
     /// Takes over the sound part of a chain that [`restore`](Self::restore) refuses: the blocks
@@ -137,7 +132,9 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
     /// ```
     #[must_use = "a set that is dropped gives its claims back"]
     pub fn salvage(alloc: A, head: Option<PhysAddr>) -> (Self, Option<RestoreError>) {
-        Self::walk(alloc, head, RestoreChecks::empty(), false)
+        let mut set = Self::empty(alloc);
+        let damage = set.chain.walk(head, RestoreChecks::empty(), false).err();
+        (set, damage)
     }
 
     /// [`salvage`](Self::salvage) of the chain that `descriptor` describes, held to what it
@@ -168,7 +165,8 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
             Ok(checks) => (descriptor.head(), checks, None),
             Err(error) => (None, RestoreChecks::empty(), Some(error.into())),
         };
-        let (set, damage) = Self::walk(alloc, head, checks, true);
+        let mut set = Self::empty(alloc);
+        let damage = set.chain.walk(head, checks, true).err();
         let error = unfit.or(damage.map(RestoreFromError::from));
         let error = error.or_else(|| descriptor.check_entries(set.len()).err().map(From::from));
         (set, error)

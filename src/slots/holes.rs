@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use alloc::collections::TryReserveError;
-
 use crate::chain::entry::MAX_SLOTS;
-use crate::chain::list::List;
+use crate::chain::list::{List, NoRoom};
 
 /// Bits of a word, as a shift.
 const SHIFT: u32 = 6;
@@ -42,7 +40,7 @@ impl Holes {
     /// # Errors
     ///
     /// If the heap has no such room; the set is as it was then.
-    pub(crate) fn reserve(&mut self, slots: usize) -> Result<(), TryReserveError> {
+    pub(crate) fn reserve(&mut self, slots: usize) -> Result<(), NoRoom> {
         if slots == 0 {
             return Ok(());
         }
