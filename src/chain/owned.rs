@@ -42,9 +42,11 @@ pub(crate) struct Chain<A: PreservedAllocator> {
 }
 
 impl<A: PreservedAllocator> Chain<A> {
-    pub(crate) const fn new(alloc: A, fate: Fate, layout: ChainLayout) -> Self {
+    // Out of line: there is one for all entries.
+    #[inline(never)]
+    pub(crate) const fn new(alloc: A, fate: Fate, layout: &ChainLayout) -> Self {
         // INVARIANT: 1. there are no blocks.
-        Self { alloc, fate, left: false, index: Index::new(layout) }
+        Self { alloc, fate, left: false, index: Index::new(*layout) }
     }
 
     #[inline]
@@ -250,7 +252,7 @@ mod tests {
     use crate::memory::mock::Mock;
 
     fn chain(mem: &Mock, fate: Fate) -> Chain<&Mock> {
-        Chain::new(mem, fate, ChainLayout::new(8, 32).unwrap())
+        Chain::new(mem, fate, &ChainLayout::new(8, 32).unwrap())
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl<V: View, A: PreservedAllocator> Typed<V, A> {
 
     pub(crate) const fn new(alloc: A, fate: Fate) -> Self {
         // INVARIANT: 1. this very layout.
-        Self { chain: Chain::new(alloc, fate, Self::LAYOUT), view: PhantomData }
+        Self { chain: Chain::new(alloc, fate, &Self::LAYOUT), view: PhantomData }
     }
 
     #[inline]
