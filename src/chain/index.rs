@@ -71,14 +71,15 @@ impl Index {
         (&mut self.blocks, &mut self.ends)
     }
 
-    /// Makes room for `additional` blocks.
+    /// Makes room for `blocks` in all.
     ///
     /// # Errors
     ///
     /// If the heap has no such room; nothing has changed then.
-    #[inline]
-    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), NoRoom> {
-        self.blocks.reserve(additional)
+    // Out of line, since several call it.
+    #[inline(never)]
+    pub(crate) fn reserve(&mut self, blocks: usize) -> Result<(), NoRoom> {
+        self.blocks.reserve(blocks)
     }
 
     /// Takes a block of this kernel that is all zero: as the first of the chain if there is none,
@@ -124,9 +125,9 @@ impl Index {
         &mut self,
         block: RawBlock,
         addr: PhysAddr,
+        number: usize,
         count: usize,
     ) -> Result<(), RawBlock> {
-        let number = self.blocks.len();
         let before = self.ends.tail.end();
         let capacity = self.layout.capacity();
         if self.starts.note(number, before, count > 0, capacity).is_err() {
@@ -256,25 +257,24 @@ impl Index {
         self.layout.blocks_for(count).max(in_use)
     }
 
-    /// Unlinks all blocks but the first `len`, which the caller then takes off the end.
+    /// Unlinks all blocks but the first `len`, which the caller then [forgets](Self::forget).
     pub(crate) fn cut(&mut self, len: usize) {
         if len >= self.blocks.len() {
             return;
         }
         // The last block that stays, or the first one, which is freed last.
         let last = len.saturating_sub(1);
-        if let Some(last) = self.blocks.get(last) {
+        if let Some(header) = self.blocks.get(last).map(RawBlock::header) {
             // INVARIANT: 2 and 3. it becomes the last, of the chain or of the spare blocks.
-            last.header().set_next(None);
+            header.set_next(None);
             if len == 0 {
-                last.header().set_count(0);
+                header.set_count(0);
             }
         }
         if last <= self.ends.tail.block {
             // INVARIANT: 3. what was spare is behind the tail, and goes.
             self.ends.spare = None;
         }
-        self.forget(len);
     }
 
     /// Forgets all blocks but the first `len`, which the caller then takes off the end. Writes
@@ -307,7 +307,7 @@ impl Index {
         }
     }
 
-    /// Takes the last block off the end; the caller has [cut](Self::cut) it.
+    /// Takes the last block off the end; the caller has [forgotten](Self::forget) it.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<RawBlock> {
         self.blocks.pop()

@@ -20,14 +20,14 @@ impl<E> List<E> {
         Self(Vec::new())
     }
 
-    /// Makes room for `additional` elements.
+    /// Makes room for `len` elements in all.
     ///
     /// # Errors
     ///
     /// If the heap has no such room; nothing has changed then.
-    // Out of line: there is one for all callers.
-    #[inline(never)]
-    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), NoRoom> {
+    #[inline]
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), NoRoom> {
+        let additional = len.saturating_sub(self.0.len());
         self.0.try_reserve(additional).map_err(|_| NoRoom)
     }
 

@@ -26,6 +26,15 @@ pub(crate) enum Fate {
     Leave,
 }
 
+/// How a chain parts with blocks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parting {
+    /// They are freed.
+    Freed,
+    /// The claims on them are given back.
+    GivenBack,
+}
+
 /// The blocks of one set, and the duty to give them back.
 ///
 /// # Invariants
@@ -69,24 +78,26 @@ impl<A: PreservedAllocator> Chain<A> {
     pub(crate) fn grow(&mut self, count: usize) -> Result<(), GrowError> {
         let before = self.index.blocks().len();
         let blocks = self.index.layout().blocks_for(count);
-        let wanted = blocks.saturating_sub(before);
-        self.extend(blocks, wanted).map_err(|kind| {
-            let obtained = self.index.blocks().len().saturating_sub(before);
+        if blocks <= before {
+            return Ok(());
+        }
+        self.extend(blocks).map_err(|kind| {
+            let obtained = self.index.blocks().len().wrapping_sub(before);
             self.keep(before);
-            GrowError { kind, wanted, obtained }
+            GrowError { kind, wanted: blocks.wrapping_sub(before), obtained }
         })
     }
 
-    /// Allocates the blocks that are `wanted`, until there are `blocks`.
+    /// Allocates blocks until there are so many.
     ///
     /// # Errors
     ///
     /// What stood in the way of the next one.
-    fn extend(&mut self, blocks: usize, wanted: usize) -> Result<(), GrowErrorKind> {
+    fn extend(&mut self, blocks: usize) -> Result<(), GrowErrorKind> {
         if blocks > MAX_BLOCKS {
             return Err(GrowErrorKind::TooManyBlocks);
         }
-        if self.index.reserve(wanted).is_err() {
+        if self.index.reserve(blocks).is_err() {
             return Err(GrowErrorKind::OutOfMemory);
         }
         while self.index.blocks().len() < blocks {
@@ -124,12 +135,38 @@ impl<A: PreservedAllocator> Chain<A> {
 
     /// Frees all blocks but the first `len`. They are unlinked before the first of them is freed,
     /// and the head is freed last: whoever still names it finds an empty chain until then.
+    #[inline]
     pub(crate) fn keep(&mut self, len: usize) {
-        self.index.cut(len);
+        self.part(len, Parting::Freed);
+    }
+
+    /// Gives the claims on all blocks but the first `len` back, the last one first, and writes
+    /// nothing.
+    #[inline]
+    pub(crate) fn give_back(&mut self, len: usize) {
+        self.part(len, Parting::GivenBack);
+    }
+
+    /// Parts with all blocks but the first `len`, the last one first. Only a chain that claims gives
+    /// them back.
+    fn part(&mut self, len: usize, parting: Parting) {
+        if parting == Parting::Freed {
+            self.index.cut(len);
+        }
+        self.index.forget(len);
+        let size = self.index.layout().block_size();
         while self.index.blocks().len() > len {
             // INVARIANT: 1 holds of fewer blocks.
             let Some(block) = self.index.pop() else { break };
-            self.free(block);
+            let ptr = block.base();
+            match (self.fate, parting) {
+                // SAFETY: 1. by invariant 1. 2. `block` was its only one, and is not used again.
+                (Fate::Unclaim, Parting::GivenBack) => unsafe { self.alloc.unrestore(ptr, size) },
+                // SAFETY: as above.
+                (Fate::Unclaim, Parting::Freed) => unsafe { self.alloc.restore_free(ptr, size) },
+                // SAFETY: as above.
+                _ => unsafe { self.alloc.unpreserve_free(ptr, size) },
+            }
         }
     }
 
@@ -152,10 +189,11 @@ impl<A: PreservedAllocator> Chain<A> {
         &mut self,
         block: RawBlock,
         addr: PhysAddr,
+        number: usize,
         count: usize,
     ) -> Result<(), RawBlock> {
         // SAFETY: `claim` asked the allocator for a block of that size at `addr`.
-        unsafe { self.index.follow(block, addr, count) }
+        unsafe { self.index.follow(block, addr, number, count) }
     }
 
     /// The bytes of a block from [`claim`](Self::claim) behind its first `count` slots.
@@ -165,17 +203,6 @@ impl<A: PreservedAllocator> Chain<A> {
         // lends it here.
         let bytes = unsafe { bytes_of(block, layout.block_size()) };
         bytes.get(count.saturating_mul(layout.entry_size())..).unwrap_or_default()
-    }
-
-    /// Gives the claims on all blocks but the first `len` back, the last one first, and writes
-    /// nothing.
-    pub(crate) fn give_back(&mut self, len: usize) {
-        self.index.forget(len);
-        while self.index.blocks().len() > len {
-            // INVARIANT: 1 holds of fewer blocks.
-            let Some(block) = self.index.pop() else { break };
-            self.unclaim(block);
-        }
     }
 
     /// Makes a claimed chain this kernel's, where it is: preserves every block, and cuts the chain
@@ -209,19 +236,6 @@ impl<A: PreservedAllocator> Chain<A> {
         Ok(())
     }
 
-    /// Frees a block of the chain.
-    #[inline]
-    fn free(&self, block: RawBlock) {
-        let (ptr, size) = (block.base(), self.index.layout().block_size());
-        if self.fate == Fate::Unclaim {
-            // SAFETY: 1. by invariant 1. 2. `block` is consumed here, and its only one.
-            unsafe { self.alloc.restore_free(ptr, size) }
-        } else {
-            // SAFETY: 1. by invariant 1. 2. `block` is consumed here, and its only one.
-            unsafe { self.alloc.unpreserve_free(ptr, size) }
-        }
-    }
-
     /// Gives a claim back.
     // Out of line, since it is called on errors, and when a set is given up.
     #[inline(never)]
@@ -235,12 +249,13 @@ impl<A: PreservedAllocator> Chain<A> {
 
 impl<A: PreservedAllocator> Drop for Chain<A> {
     fn drop(&mut self) {
-        match self.fate {
-            Fate::Free if !self.left => self.keep(0),
-            Fate::Unclaim => self.give_back(0),
+        let (len, parting) = match self.fate {
+            Fate::Free if !self.left => (0, Parting::Freed),
+            Fate::Unclaim => (0, Parting::GivenBack),
             // Spare blocks are in no chain: nothing is lost with them.
-            Fate::Free | Fate::Leave => self.keep(self.index.linked()),
-        }
+            Fate::Free | Fate::Leave => (self.index.linked(), Parting::Freed),
+        };
+        self.part(len, parting);
     }
 }
 
@@ -276,11 +291,11 @@ mod tests {
         let addr = PhysAddr::new(0x1000).unwrap();
         let mut chain = chain(&mem, Fate::Unclaim);
         let block = chain.claim(addr).unwrap();
-        let block = chain.follow(block, addr, 0).err().unwrap();
+        let block = chain.follow(block, addr, 0, 0).err().unwrap();
         assert_eq!((chain.index.ends.first, mem.live()), (None, 1));
 
         chain.index.reserve(1).unwrap();
-        assert!(chain.follow(block, addr, 0).is_ok());
+        assert!(chain.follow(block, addr, 0, 0).is_ok());
         assert_eq!((chain.index.ends.first, mem.live()), (Some(addr), 1));
         drop(chain);
         assert_eq!((mem.live(), mem.unclaimed()), (0, 1), "the claim is given back");
