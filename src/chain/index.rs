@@ -280,17 +280,17 @@ impl Index {
     /// Forgets all blocks but the first `len`, which the caller then takes off the end. Writes
     /// nothing into any block.
     pub(crate) fn forget(&mut self, len: usize) {
-        if len <= self.ends.tail.block {
-            // INVARIANT: 4. only the blocks up to `last` stay, or none.
-            let (last, capacity) = (len.saturating_sub(1), self.layout.capacity());
-            let start = self.starts.of(last, capacity);
-            let count = self.starts.of(len, capacity).wrapping_sub(start);
-            self.ends.tail = Tail { block: last, start, count };
-        }
-        if len == 0 {
-            // INVARIANT: 2 and 3. no block stays.
-            self.ends.first = None;
-            self.ends.spare = None;
+        match len.checked_sub(1) {
+            Some(last) if last < self.ends.tail.block => {
+                // INVARIANT: 4. only the blocks up to `last` stay.
+                let capacity = self.layout.capacity();
+                let start = self.starts.of(last, capacity);
+                let count = self.starts.of(len, capacity).wrapping_sub(start);
+                self.ends.tail = Tail { block: last, start, count };
+            }
+            Some(_) => {}
+            // INVARIANT: 2, 3 and 4. no block stays.
+            None => self.ends = Ends::NONE,
         }
         // INVARIANT: 5. a start for each block that is left.
         self.starts.truncate(len);

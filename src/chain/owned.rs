@@ -154,18 +154,18 @@ impl<A: PreservedAllocator> Chain<A> {
             self.index.cut(len);
         }
         self.index.forget(len);
-        let size = self.index.layout().block_size();
+        let (size, claims) = (self.index.layout().block_size(), self.fate == Fate::Unclaim);
         while self.index.blocks().len() > len {
             // INVARIANT: 1 holds of fewer blocks.
             let Some(block) = self.index.pop() else { break };
             let ptr = block.base();
-            match (self.fate, parting) {
+            match parting {
                 // SAFETY: 1. by invariant 1. 2. `block` was its only one, and is not used again.
-                (Fate::Unclaim, Parting::GivenBack) => unsafe { self.alloc.unrestore(ptr, size) },
+                _ if !claims => unsafe { self.alloc.unpreserve_free(ptr, size) },
                 // SAFETY: as above.
-                (Fate::Unclaim, Parting::Freed) => unsafe { self.alloc.restore_free(ptr, size) },
+                Parting::Freed => unsafe { self.alloc.restore_free(ptr, size) },
                 // SAFETY: as above.
-                _ => unsafe { self.alloc.unpreserve_free(ptr, size) },
+                Parting::GivenBack => unsafe { self.alloc.unrestore(ptr, size) },
             }
         }
     }
