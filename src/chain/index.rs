@@ -71,15 +71,15 @@ impl Index {
         (&mut self.blocks, &mut self.ends)
     }
 
-    /// Makes room for `blocks` in all.
+    /// Makes room for `additional` blocks.
     ///
     /// # Errors
     ///
     /// If the heap has no such room; nothing has changed then.
     // Out of line, since several call it.
     #[inline(never)]
-    pub(crate) fn reserve(&mut self, blocks: usize) -> Result<(), NoRoom> {
-        self.blocks.reserve(blocks)
+    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), NoRoom> {
+        self.blocks.reserve(additional)
     }
 
     /// Takes a block of this kernel that is all zero: as the first of the chain if there is none,

@@ -20,14 +20,13 @@ impl<E> List<E> {
         Self(Vec::new())
     }
 
-    /// Makes room for `len` elements in all.
+    /// Makes room for `additional` elements.
     ///
     /// # Errors
     ///
     /// If the heap has no such room; nothing has changed then.
     #[inline]
-    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), NoRoom> {
-        let additional = len.saturating_sub(self.0.len());
+    pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), NoRoom> {
         self.0.try_reserve(additional).map_err(|_| NoRoom)
     }
 

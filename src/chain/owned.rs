@@ -81,23 +81,24 @@ impl<A: PreservedAllocator> Chain<A> {
         if blocks <= before {
             return Ok(());
         }
-        self.extend(blocks).map_err(|kind| {
+        let wanted = blocks.wrapping_sub(before);
+        self.extend(blocks, wanted).map_err(|kind| {
             let obtained = self.index.blocks().len().wrapping_sub(before);
             self.keep(before);
-            GrowError { kind, wanted: blocks.wrapping_sub(before), obtained }
+            GrowError { kind, wanted, obtained }
         })
     }
 
-    /// Allocates blocks until there are so many.
+    /// Allocates the blocks that are `wanted`, until there are `blocks`.
     ///
     /// # Errors
     ///
     /// What stood in the way of the next one.
-    fn extend(&mut self, blocks: usize) -> Result<(), GrowErrorKind> {
+    fn extend(&mut self, blocks: usize, wanted: usize) -> Result<(), GrowErrorKind> {
         if blocks > MAX_BLOCKS {
             return Err(GrowErrorKind::TooManyBlocks);
         }
-        if self.index.reserve(blocks).is_err() {
+        if self.index.reserve(wanted).is_err() {
             return Err(GrowErrorKind::OutOfMemory);
         }
         while self.index.blocks().len() < blocks {

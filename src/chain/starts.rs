@@ -92,7 +92,7 @@ impl Starts {
     #[inline(never)]
     fn add(&mut self, block: usize, sum: usize, capacity: usize) -> Result<(), NoRoom> {
         let blocks = block.wrapping_add(1);
-        self.sums.reserve(blocks)?;
+        self.sums.reserve(blocks.wrapping_sub(self.sums.len()))?;
         while self.sums.len() < blocks {
             // INVARIANT: 1. one for each block so far. 2. up to the first block that was not full,
             // `b * capacity` entries precede block `b`; after it there were only empty ones so far.

@@ -47,7 +47,7 @@ impl<A: PreservedAllocator> Chain<A> {
     ) -> Result<Option<PhysAddr>, RestoreErrorKind> {
         let number = self.index.blocks().len();
         judge.addr(number, addr)?;
-        self.index.reserve(number.wrapping_add(1)).map_err(|_| RestoreErrorKind::OutOfMemory)?;
+        self.index.reserve(1).map_err(|_| RestoreErrorKind::OutOfMemory)?;
         let Some(claimed) = self.claim(addr) else { return Err(self.why_unclaimed(addr)) };
         let (claimed, refused) = match self.judge(judge, number, &claimed) {
             Ok((next, count)) => match self.follow(claimed, addr, number, count) {

@@ -47,7 +47,7 @@ impl Holes {
         let mut words = slots;
         for level in &mut self.levels {
             words = words.div_ceil(64);
-            level.reserve(words)?;
+            level.reserve(words.saturating_sub(level.len()))?;
             if words <= 1 {
                 break;
             }
