@@ -110,8 +110,8 @@ impl Index {
         Ok(())
     }
 
-    /// Takes a claimed block as the next one of the chain, with `count` entries; the block before it
-    /// links to it.
+    /// Takes a claimed block as the next one of the chain, which is number `number`, with `count`
+    /// entries; the block before it links to it.
     ///
     /// # Errors
     ///

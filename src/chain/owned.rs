@@ -114,8 +114,7 @@ impl<A: PreservedAllocator> Chain<A> {
     /// If there is no block, or it is not aligned; nothing has changed then.
     fn append(&mut self) -> Result<(), GrowErrorKind> {
         let layout = self.index.layout();
-        let size = layout.block_size();
-        let lent = self.alloc.alloc_preserve(size);
+        let lent = self.alloc.alloc_preserve(layout.block_size());
         let PreservedBlock { ptr, addr } = lent.map_err(|_| GrowErrorKind::OutOfMemory)?;
         // SAFETY: 1. `alloc_preserve` lent it just now. 2. `ptr` is only looked at from here on.
         let block = unsafe { RawBlock::from_lent(ptr) };
@@ -129,8 +128,7 @@ impl<A: PreservedAllocator> Chain<A> {
         } else {
             (block, GrowErrorKind::Misaligned { addr })
         };
-        // SAFETY: 1. `alloc_preserve` lent it. 2. `block` is its only one, and not used again.
-        unsafe { self.alloc.unpreserve_free(block.base(), size) };
+        self.free(block, false);
         Err(refused)
     }
 
@@ -155,18 +153,14 @@ impl<A: PreservedAllocator> Chain<A> {
             self.index.cut(len);
         }
         self.index.forget(len);
-        let (size, claims) = (self.index.layout().block_size(), self.fate == Fate::Unclaim);
+        let claimed = self.fate == Fate::Unclaim;
         while self.index.blocks().len() > len {
             // INVARIANT: 1 holds of fewer blocks.
             let Some(block) = self.index.pop() else { break };
-            let ptr = block.base();
-            match parting {
-                // SAFETY: 1. by invariant 1. 2. `block` was its only one, and is not used again.
-                _ if !claims => unsafe { self.alloc.unpreserve_free(ptr, size) },
-                // SAFETY: as above.
-                Parting::Freed => unsafe { self.alloc.restore_free(ptr, size) },
-                // SAFETY: as above.
-                Parting::GivenBack => unsafe { self.alloc.unrestore(ptr, size) },
+            if claimed && parting == Parting::GivenBack {
+                self.unclaim(block);
+            } else {
+                self.free(block, claimed);
             }
         }
     }
@@ -179,8 +173,8 @@ impl<A: PreservedAllocator> Chain<A> {
         Some(unsafe { RawBlock::from_lent(ptr) })
     }
 
-    /// Takes a block from [`claim`](Self::claim), of `addr`, as the next one of the chain, with
-    /// `count` entries. The block before it links to it.
+    /// Takes a block from [`claim`](Self::claim), of `addr`, as the next one of the chain,
+    /// which is number `number`, with `count` entries. The block before it links to it.
     ///
     /// # Errors
     ///
@@ -237,9 +231,20 @@ impl<A: PreservedAllocator> Chain<A> {
         Ok(())
     }
 
+    /// Frees a block of the chain, which has `claimed` its blocks or not.
+    #[inline]
+    fn free(&self, block: RawBlock, claimed: bool) {
+        let (ptr, size) = (block.base(), self.index.layout().block_size());
+        if claimed {
+            // SAFETY: 1. by invariant 1. 2. `block` is consumed here, and its only one.
+            unsafe { self.alloc.restore_free(ptr, size) }
+        } else {
+            // SAFETY: 1. by invariant 1. 2. `block` is consumed here, and its only one.
+            unsafe { self.alloc.unpreserve_free(ptr, size) }
+        }
+    }
+
     /// Gives a claim back.
-    // Out of line, since it is called on errors, and when a set is given up.
-    #[inline(never)]
     pub(crate) fn unclaim(&self, block: RawBlock) {
         let size = self.index.layout().block_size();
         // SAFETY: 1. a chain that claims has claimed all its blocks. 2. `block` is consumed here,

@@ -95,7 +95,8 @@ impl Starts {
         self.sums.reserve(blocks.wrapping_sub(self.sums.len()))?;
         while self.sums.len() < blocks {
             // INVARIANT: 1. one for each block so far. 2. up to the first block that was not full,
-            // `b * capacity` entries precede block `b`; after it there were only empty ones so far.
+            // `b * capacity` entries precede block `b`, never too many for memory; after it there
+            // were only empty ones so far.
             let full = self.sums.len().wrapping_mul(capacity);
             self.sums.push(full.min(sum)).map_err(|_| NoRoom)?;
         }
