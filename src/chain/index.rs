@@ -17,6 +17,9 @@ use crate::chain::list::{List, NoRoom};
 use crate::chain::starts::Starts;
 use crate::chain::tail::{Ends, Tail};
 
+/// Blocks that there is room for from the first one on: most chains have fewer.
+const FEW: usize = 16;
+
 /// What becomes of the entries that a chain loses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Emptied {
@@ -71,7 +74,7 @@ impl Index {
         (&mut self.blocks, &mut self.ends)
     }
 
-    /// Makes room for `additional` blocks.
+    /// Makes room for `additional` blocks; for [`FEW`] at least where there is none.
     ///
     /// # Errors
     ///
@@ -79,7 +82,7 @@ impl Index {
     // Out of line, since several call it.
     #[inline(never)]
     pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), NoRoom> {
-        self.blocks.reserve(additional)
+        self.blocks.reserve(if self.blocks.is_empty() { additional.max(FEW) } else { additional })
     }
 
     /// Takes a block of this kernel that is all zero: as the first of the chain if there is none,
@@ -120,7 +123,6 @@ impl Index {
     /// # Safety
     ///
     /// The block is of the index's block size and lies at `addr`.
-    #[inline]
     pub(crate) unsafe fn follow(
         &mut self,
         block: RawBlock,

@@ -53,17 +53,13 @@ pub struct Cursor<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> {
 }
 
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
+    const CAPACITY: usize = Block::<T, BLOCK_SIZE>::CAPACITY;
+
     pub(crate) fn new(blocks: &'a [Block<T, BLOCK_SIZE>], starts: &'a Starts, tail: Tail) -> Self {
         let blocks = blocks.get(..=tail.block).unwrap_or_default();
         let mut cursor = Self { blocks, starts, len: tail.end(), block: 0, entries: &[], slot: 0 };
         cursor.enter(0);
         cursor
-    }
-
-    /// Entries in the blocks before `block`.
-    #[inline]
-    fn start(&self, block: usize) -> usize {
-        self.starts.of(block, Block::<T, BLOCK_SIZE>::CAPACITY)
     }
 
     /// How many entries are behind the cursor: 0 at the start, the set's length at the end.
@@ -80,7 +76,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use]
     pub fn position(&self) -> usize {
-        self.start(self.block).saturating_add(self.slot)
+        self.starts.of(self.block, Self::CAPACITY).saturating_add(self.slot)
     }
 
     /// Moves so that `position` entries are behind the cursor. `false`, and no move, if the set has
@@ -104,7 +100,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
             }
             return position == self.len;
         }
-        let (block, slot) = self.starts.locate(position, Block::<T, BLOCK_SIZE>::CAPACITY);
+        let (block, slot) = self.starts.locate(position, Self::CAPACITY);
         self.enter(block);
         self.slot = slot;
         true
@@ -121,9 +117,9 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     fn enter(&mut self, block: usize) -> bool {
         let Some(entered) = self.blocks.get(block) else { return false };
         // By the starts, not by the header: going back, it is the block's last line to be needed.
-        let end = self.start(block.saturating_add(1)).min(self.len);
-        let count = end.saturating_sub(self.start(block));
-        *self = Self { block, entries: entered.slots(0..count), slot: 0, ..*self };
+        let count = self.starts.count(block, Self::CAPACITY, self.len);
+        *self =
+            Self { block, entries: entered.slots(0..count.min(Self::CAPACITY)), slot: 0, ..*self };
         true
     }
 
