@@ -31,6 +31,8 @@ mod region;
 mod slots;
 #[path = "interrupt/stepper.rs"]
 mod stepper;
+#[path = "interrupt/strict.rs"]
+mod strict;
 
 use core::mem;
 use core::panic::AssertUnwindSafe;
@@ -43,6 +45,7 @@ use kho_block::{
 };
 
 use crate::memory::{BLOCK_SIZE, BLOCKS, Memory, Ram};
+use crate::strict::{When, restore};
 
 /// Four of them fit into a block, and 16 bytes are left over.
 type Entry = [u64; 3];
@@ -69,12 +72,12 @@ const TAG: u64 = 7;
 /// # Panics
 ///
 /// If the chain is damaged, has a block that is neither full nor the last, or one without entries
-/// (but for the only block of a set without any), or if its entries are not the first ones that were
-/// pushed.
-fn found(copy: &Memory) -> usize {
+/// (but for the only block of a set without any), if its entries are not the first ones that were
+/// pushed, or if what is unused is not zero and no call is under way.
+fn found(copy: &Memory, when: When) -> usize {
     let promise = OutgoingSet::<Entry, _, BLOCK_SIZE>::new(Ram(copy)).descriptor(TAG);
     let root = Descriptor { head: PhysAddr::to_wire(copy.root()), ..promise };
-    match IncomingSet::<Entry, _, BLOCK_SIZE>::restore_from(Ram(copy), &root, TAG) {
+    match restore::<Entry, _, BLOCK_SIZE>(Ram(copy), &root, TAG, when) {
         Ok(set) => {
             for (i, found) in set.iter().enumerate() {
                 assert_eq!(*found, entry(i), "entry {i} of {}", set.len());
@@ -116,13 +119,16 @@ fn interrupted(
         if copy.follow(shared) {
             changes = changes.saturating_add(1);
             copy.forget_claims();
-            let length = found(&copy);
+            let when = if changes == 1 { When::AtRest } else { When::Any };
+            let length = found(&copy, when);
             if seen.last() != Some(&length) {
                 seen.push(length);
             }
         }
     });
     assert_eq!(seen, lengths.into_iter().collect::<Vec<_>>());
+    copy.forget_claims();
+    assert_eq!(seen.last(), Some(&found(&copy, When::AtRest)));
     println!("{test}: {stops} stops, {changes} states of memory");
 }
 

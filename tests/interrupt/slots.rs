@@ -16,6 +16,7 @@ use kho_block::{Descriptor, Key, PhysAddr, RestoreError, RestoreErrorKind, Resto
 
 use self::kernels::{Rows, States, Taken, entry_of, fill, found, go_on, holes, insert};
 use crate::memory::{BLOCKS, Memory, Ram};
+use crate::strict::When;
 use crate::{TAG, entry, stepper};
 
 type Table = kernels::Table<Ram<'static>>;
@@ -28,8 +29,8 @@ fn root(memory: &Memory) -> Descriptor {
 
 /// What a new kernel finds in `copy`; `None` if its root names a block that is not preserved any
 /// more, and nor is another.
-fn look(copy: &Memory) -> Option<Rows> {
-    match found(Ram(copy), &root(copy)) {
+fn look(copy: &Memory, when: When) -> Option<Rows> {
+    match found(Ram(copy), &root(copy), when) {
         Ok(rows) => Some(rows),
         Err(RestoreFromError::Chain(RestoreError {
             kind: RestoreErrorKind::NotPreserved { .. },
@@ -89,7 +90,8 @@ fn stepped(
         changes = changes.saturating_add(1);
         later.follow(&copy);
         later.forget_claims();
-        let rows = look(&later);
+        let when = if changes == 1 { When::AtRest } else { When::Any };
+        let rows = look(&later, when);
         if let Some(rows) = &rows {
             let there: BTreeSet<_> =
                 rows.iter().map(|(&slot, &(life, _))| Key { slot, life }).collect();
@@ -101,6 +103,8 @@ fn stepped(
             seen.push(rows);
         }
     });
+    copy.forget_claims();
+    assert_eq!(seen.last(), Some(&look(&copy, When::AtRest)));
     assert_eq!(States(seen), states);
     println!("slots::{test}: {stops} stops, {changes} states of memory");
 }

@@ -11,6 +11,7 @@ use kho_block::{Key, Region};
 
 use super::kernels::{BYTES, create_over, open};
 use crate::slots::kernels::{Rows, States, Table, Taken, fill, found, go_on, holes, insert};
+use crate::strict::When;
 use crate::{TAG, entry, memory, stepper};
 
 /// The first kernel: seven entries in three blocks, of which two are removed again. It leaves a spare
@@ -45,10 +46,10 @@ fn work(region: &Region) {
 }
 
 /// What a new kernel finds in `memory`, which it then goes on with.
-fn look(memory: NonNull<u8>, keys: &mut BTreeSet<Key>) -> Rows {
+fn look(memory: NonNull<u8>, keys: &mut BTreeSet<Key>, when: When) -> Rows {
     let region = open(memory).unwrap();
     let root = region.root().unwrap();
-    let rows = found(&region, &root).unwrap();
+    let rows = found(&region, &root, when).unwrap();
     let there: BTreeSet<_> = rows.iter().map(|(&slot, &(life, _))| Key { slot, life }).collect();
     let gone = keys.difference(&there).copied().collect();
     go_on(&region, &root, &rows, &gone);
@@ -80,11 +81,15 @@ fn an_adopted_table_goes_on_in_its_region() {
         changes = changes.saturating_add(1);
         // SAFETY: it is mapped and as long, and a mapping of its own.
         unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
-        let rows = Some(look(copy, &mut keys));
+        let when = if changes == 1 { When::AtRest } else { When::Any };
+        let rows = Some(look(copy, &mut keys, when));
         if seen.last() != Some(&rows) {
             seen.push(rows);
         }
     });
+    // SAFETY: as above.
+    unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
+    assert_eq!(seen.last(), Some(&Some(look(copy, &mut keys, When::AtRest))));
     let states = holes().with(1, 3, 7).without([6]).with(4, 3, 8).with(6, 3, 9);
     let states = states.with(7, 1, 10).with(8, 1, 11).with(9, 1, 12).without([9]);
     assert_eq!(States(seen), states);

@@ -8,12 +8,19 @@ use kho_block::{
 };
 
 use crate::memory::BLOCK_SIZE;
+use crate::strict::{self, When};
 use crate::{Entry, TAG, entry};
+
+/// The life after which a slot is retired.
+pub(crate) const LAST_LIFE: u32 = u32::MAX - 2;
 
 /// More slots, lives and entries than a test uses.
 const SLOTS: u32 = 32;
 const LIVES: u32 = 12;
 const ENTRIES: usize = 32;
+
+/// A slot of such a table, as an entry: its stamp, and what is behind it.
+type Stamped = [u64; 4];
 
 /// A table of this kernel: three slots to a block, and 16 bytes are left over.
 pub(crate) type Table<A> = OutgoingSlots<Entry, A, BLOCK_SIZE>;
@@ -81,15 +88,17 @@ pub(crate) fn fill<A: PreservedAllocator>(table: &mut Table<A>, filled: u32) {
 }
 
 /// The entries of the table that `root` describes, which are whole, and are found under their keys
-/// alone.
+/// alone. A table is a chain like any other: all that is asked of a chain is asked of it.
 ///
 /// # Errors
 ///
 /// If it is not restored.
-pub(crate) fn found<A: PreservedAllocator>(
+pub(crate) fn found<A: PreservedAllocator + Clone>(
     alloc: A,
     root: &Descriptor,
+    when: When,
 ) -> Result<Rows, RestoreFromError> {
+    drop(strict::restore::<Stamped, _, BLOCK_SIZE>(alloc.clone(), root, TAG, when)?);
     let table = Taken::restore_from(alloc, root, TAG)?;
     table.audit().unwrap();
     let which = |key: Key, found: &Entry| {
@@ -100,7 +109,7 @@ pub(crate) fn found<A: PreservedAllocator>(
         table.iter().map(|(key, found)| (key.slot, (key.life, which(key, found)))).collect();
     assert_eq!(rows.len(), table.len());
     for slot in 0..SLOTS {
-        for life in 0..LIVES {
+        for life in (0..LIVES).chain(LAST_LIFE.saturating_sub(1)..=u32::MAX) {
             let row = rows.get(&slot).filter(|row| row.0 == life).map(|row| entry(row.1));
             assert_eq!(table.get(Key { slot, life }).copied(), row, "slot {slot}, life {life}");
         }
@@ -109,7 +118,8 @@ pub(crate) fn found<A: PreservedAllocator>(
 }
 
 /// Goes on with the table in which `rows` were found, until no memory is left: each new entry has a
-/// key that none had, of those in `gone` and of those there are.
+/// key that none had, of those in `gone` and of those there are, and no slot stays free but those
+/// without lives.
 pub(crate) fn go_on<A: CarryAllocator>(
     alloc: A,
     root: &Descriptor,
@@ -122,8 +132,10 @@ pub(crate) fn go_on<A: CarryAllocator>(
     while let Ok(key) = table.insert(entry(ENTRIES)) {
         assert!(!gone.contains(&key), "{key} is given out again");
         assert!(new.insert(key), "{key} is given out twice");
+        assert!(key.life <= LAST_LIFE, "{key} is beyond the last life");
     }
     table.audit().unwrap();
+    assert_eq!(table.len().saturating_add(table.retired()), table.slot_count());
     assert_eq!(table.len(), new.len().saturating_add(rows.len()));
     for (&slot, &(life, i)) in rows {
         assert_eq!(table.get(Key { slot, life }), Some(&entry(i)));
