@@ -11,6 +11,8 @@
 
 #[path = "region/kernels.rs"]
 mod kernels;
+#[path = "region/sets.rs"]
+mod sets;
 #[path = "region/slots.rs"]
 mod slots;
 
