@@ -7,6 +7,8 @@
 
 #[path = "slots/kernels.rs"]
 pub(crate) mod kernels;
+#[path = "slots/worn.rs"]
+mod worn;
 
 use core::mem;
 use std::collections::BTreeSet;
