@@ -33,6 +33,8 @@ mod slots;
 mod stepper;
 #[path = "interrupt/strict.rs"]
 mod strict;
+#[path = "interrupt/world.rs"]
+mod world;
 
 use core::mem;
 use core::panic::AssertUnwindSafe;

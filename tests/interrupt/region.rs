@@ -10,7 +10,7 @@
 #![expect(unsafe_code, reason = "vouches for memory, and reads and frees blocks")]
 
 #[path = "region/kernels.rs"]
-mod kernels;
+pub(crate) mod kernels;
 #[path = "region/sets.rs"]
 mod sets;
 #[path = "region/slots.rs"]

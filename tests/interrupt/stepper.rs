@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::ptrace;
-use nix::sys::signal::Signal::{SIGSTOP, SIGTRAP};
+use nix::sys::signal::Signal::{SIGSTOP, SIGTRAP, SIGUSR1};
 use nix::sys::signal::raise;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
@@ -32,6 +32,15 @@ pub(crate) fn be_stepped(work: impl FnOnce()) {
     raise(SIGSTOP).unwrap();
 }
 
+/// In the child, within its work: runs `work`, in which it is not stopped. For what takes long, and is
+/// stepped elsewhere.
+pub(crate) fn unstepped<R>(work: impl FnOnce() -> R) -> R {
+    raise(SIGUSR1).unwrap();
+    let result = work();
+    raise(SIGUSR1).unwrap();
+    result
+}
+
 /// In the parent: runs the test of this name in a child, with `stdin` as its standard input, and
 /// calls `look` at every stop of its work. Returns the number of stops.
 ///
@@ -56,13 +65,14 @@ pub(crate) fn step(test: &str, stdin: OwnedFd, mut look: impl FnMut()) -> usize 
         other => panic!("no test of this name has begun its work ({other:?}); {NEEDS}"),
     };
     ptrace::setoptions(thread, ptrace::Options::PTRACE_O_EXITKILL).expect(NEEDS);
-    let mut stops: usize = 0;
+    let (mut stops, mut steps) = (0_usize, true);
     loop {
         look();
         stops = stops.saturating_add(1);
-        ptrace::step(thread, None).expect(NEEDS);
+        if steps { ptrace::step(thread, None) } else { ptrace::cont(thread, None) }.expect(NEEDS);
         match wait() {
             Ok(WaitStatus::Stopped(_, SIGTRAP)) => {}
+            Ok(WaitStatus::Stopped(_, SIGUSR1)) => steps = !steps,
             Ok(WaitStatus::Stopped(_, SIGSTOP)) => break,
             other => panic!("the child did not take a step: {other:?}"),
         }

@@ -13,17 +13,17 @@ use kho_block::{
     CarryAllocator, Descriptor, PhysAddr, PreservedAllocator, PreservedBlock, Region, RegionError,
 };
 
-const UNIT: usize = 4096;
+pub(crate) const UNIT: usize = 4096;
 
 /// Units of the region, of which the first two are never lent.
-const UNITS: usize = 18;
-const FIRST: usize = 2;
-pub(super) const BYTES: usize = UNITS * UNIT;
+pub(crate) const UNITS: usize = 18;
+pub(crate) const FIRST: usize = 2;
+pub(crate) const BYTES: usize = UNITS * UNIT;
 
 const BASE: u64 = 0x1_0000_0000;
 
 /// In every byte that was never written.
-const POISON: u8 = 0xdb;
+pub(crate) const POISON: u8 = 0xdb;
 
 /// A block that a new kernel finds: its bytes, and what every one of them is.
 pub(super) type Block = (usize, u8);
@@ -41,13 +41,13 @@ pub(super) fn base() -> PhysAddr {
 /// # Errors
 ///
 /// If the memory is blank, or damaged.
-pub(super) fn open(memory: NonNull<u8>) -> Result<Region, RegionError> {
+pub(crate) fn open(memory: NonNull<u8>) -> Result<Region, RegionError> {
     // SAFETY: 1. Every mapping here is as long, and for good. 2. These kernels say so. 3. A kernel has
     // one, and the stepper has a copy.
     unsafe { Region::open(base(), NonNull::slice_from_raw_parts(memory, BYTES)) }
 }
 
-pub(super) fn create_over(memory: NonNull<u8>) -> Region {
+pub(crate) fn create_over(memory: NonNull<u8>) -> Region {
     // SAFETY: as above.
     unsafe { Region::create_over(base(), NonNull::slice_from_raw_parts(memory, BYTES)) }.unwrap()
 }

@@ -20,7 +20,7 @@ const LIVES: u32 = 12;
 const ENTRIES: usize = 32;
 
 /// A slot of such a table, as an entry: its stamp, and what is behind it.
-type Stamped = [u64; 4];
+pub(crate) type Stamped = [u64; 4];
 
 /// A table of this kernel: three slots to a block, and 16 bytes are left over.
 pub(crate) type Table<A> = OutgoingSlots<Entry, A, BLOCK_SIZE>;
