@@ -5,7 +5,8 @@
 //! it with ptrace, so this needs Linux, and a container that allows ptrace. At every stop the chain
 //! must be sound, and its entries the first so many of what was pushed, each of them whole. How many
 //! they are, from the first stop to the last, is the list that each test gives. `slots.rs` does the
-//! same to `Slots`, and `region.rs` to a `Region`.
+//! same to `Slots`, `region.rs` to a `Region`, and `world.rs` to two sets and a table in one region,
+//! with work that is drawn at random, too.
 //!
 //! ```text
 //! cargo test --test interrupt -- --nocapture

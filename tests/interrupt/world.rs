@@ -151,7 +151,8 @@ fn act(plan: impl FnOnce(u64) -> Vec<Op>) {
 
 /// Shows what was done, if a test fails.
 struct Shown<'a> {
-    seed: u64,
+    /// Where it was drawn from.
+    seed: Option<u64>,
     plan: &'a [Op],
     done: Cell<usize>,
 }
@@ -159,9 +160,11 @@ struct Shown<'a> {
 impl Drop for Shown<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("STEP_SEED={}, {} operations, then:", self.seed, self.done.get());
+            let seed = self.seed.map(|seed| format!("STEP_SEED={seed}: "));
+            let done = self.done.get();
+            eprintln!("{}{done} operations were done, then:", seed.unwrap_or_default());
             for (n, op) in self.plan.iter().enumerate() {
-                eprintln!("{} {n}: {op:?}", if n == self.done.get() { '>' } else { ' ' });
+                eprintln!("{} {n}: {op:?}", if n == done { '>' } else { ' ' });
             }
         }
     }
@@ -170,13 +173,13 @@ impl Drop for Shown<'_> {
 /// Stops the kernel that follows the plan after every instruction, and compares what next kernels find
 /// with what has to be there. Returns how often it was stopped, in how many states its memory was, and
 /// how many entries each set and the table had, without repetitions.
-fn step(test: &str, seed: u64, plan: &[Op]) -> (usize, usize, Vec<[usize; 3]>) {
+fn step(test: &str, seed: Option<u64>, plan: &[Op]) -> (usize, usize, Vec<[usize; 3]>) {
     let shown = Shown { seed, plan, done: Cell::new(0) };
     let shared_file = file(SHARED);
     let shared = map(&shared_file, SHARED);
     let copy = map(file(BYTES), BYTES);
     let journal = Journal::of(shared);
-    journal.seed.store(seed, Relaxed);
+    journal.seed.store(seed.unwrap_or_default(), Relaxed);
     let mut model = Model::new();
     let (mut last, mut changes, mut seen) = (Vec::new(), 0_usize, Vec::new());
     let stops = stepper::step(&format!("world::{test}"), shared_file, || {
@@ -251,7 +254,7 @@ fn two_sets_and_a_table_in_one_region_go_through_three_kernels() {
         return act(|_| three_kernels());
     }
     let test = "two_sets_and_a_table_in_one_region_go_through_three_kernels";
-    let (stops, states, seen) = step(test, 0, &three_kernels());
+    let (stops, states, seen) = step(test, None, &three_kernels());
     let first = [[3, 2, 0], [4, 2, 0], [4, 5, 0], [4, 9, 0], [4, 9, 1], [4, 9, 2]];
     let then = [[5, 9, 2], [8, 9, 2], [9, 9, 2], [10, 9, 2], [10, 9, 1]];
     let second = [[10, 8, 1], [8, 8, 1], [5, 8, 1], [5, 5, 1], [5, 0, 1], [5, 1, 1], [4, 1, 1]];
@@ -273,7 +276,7 @@ fn whatever_is_done_the_next_kernel_finds_all_that_was_stored() {
     loop {
         let seed = first.wrapping_add(sequences);
         let test = "whatever_is_done_the_next_kernel_finds_all_that_was_stored";
-        let (stops, states, _) = step(test, seed, &plan::draw(seed));
+        let (stops, states, _) = step(test, Some(seed), &plan::draw(seed));
         sequences = sequences.saturating_add(1);
         stopped = stopped.saturating_add(stops);
         restored = restored.saturating_add(states);

@@ -249,6 +249,10 @@ fn check_set<T: Record>(
         Change::SwapRemove(index) => {
             let last = old.len().checked_sub(1).filter(|&last| index <= last);
             assert!(n == old.len() || Some(n) == last, "{n} of {}", old.len());
+            // The one that moves is in its new place before it leaves the old one.
+            if n < old.len() && index < n {
+                assert_eq!(found[index], T::number(old[n]), "of {}", old.len());
+            }
             for (place, found) in found.iter().enumerate() {
                 let is = T::number(old[place]);
                 let other = last.filter(|_| place == index).map_or(is, |last| T::number(old[last]));
