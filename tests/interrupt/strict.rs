@@ -10,13 +10,13 @@ use kho_block::{
 pub(crate) enum When {
     /// No call is under way: what is unused is zero.
     AtRest,
-    /// Within a call, perhaps: an entry of the last block may be written that is not counted yet, or
-    /// not counted any more.
+    /// Within a call, perhaps: an entry may be written that is not counted yet, or not counted any
+    /// more, of a dense chain in the last block.
     Any,
 }
 
-/// Restores a set by a descriptor that was written ahead of time, and promises dense chains without
-/// empty blocks; before that, with every other check that holds at the time.
+/// Restores a set by a descriptor that was written ahead of time; before that, with every check that
+/// holds at the time, be it promised or not.
 ///
 /// # Errors
 ///
@@ -38,8 +38,11 @@ where
     type Set<T, A, const BLOCK_SIZE: usize> = IncomingSet<T, A, BLOCK_SIZE>;
     let set = Set::<T, A, BLOCK_SIZE>::restore_from(alloc.clone(), root, tag)?;
     let last = set.block_count().checked_sub(1);
+    let promised = root.check(Set::<T, A, BLOCK_SIZE>::LAYOUT, tag)?;
+    let is_dense = promised.contains(RestoreChecks::DENSE);
     // The first block of a set without entries is an empty one.
-    let checks = if set.is_empty() { RestoreChecks::ZERO_TAIL } else { RestoreChecks::all() };
+    let promised = if set.is_empty() { RestoreChecks::empty() } else { promised };
+    let checks = promised | RestoreChecks::ZERO_TAIL;
     let head = set.release();
     let layout = Set::<T, A, BLOCK_SIZE>::LAYOUT;
     let slots = layout.capacity().saturating_mul(layout.entry_size());
@@ -47,7 +50,9 @@ where
     match Set::<T, A, BLOCK_SIZE>::restore_with(alloc.clone(), head, checks) {
         Ok(_) => {}
         Err(RestoreError { kind: RestoreErrorKind::DirtyTail { offset }, block, .. })
-            if when == When::Any && Some(block) == last && slots.contains(&offset) => {}
+            if when == When::Any
+                && (Some(block) == last || !is_dense)
+                && slots.contains(&offset) => {}
         Err(error) => panic!("{error}"),
     }
     Set::restore_from(alloc, root, tag)

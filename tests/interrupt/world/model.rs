@@ -27,7 +27,8 @@ pub(super) struct Model {
 impl Model {
     /// What the first kernel starts with.
     pub(super) fn new() -> Self {
-        let keys = (0..3).map(|slot| Key { slot, life: 1 }).collect();
+        // Those that the slots had before, of which few are left.
+        let keys = (0..3).map(|slot| Key { slot, life: LAST_LIFE - 2 * (slot + 1) }).collect();
         let (first, second) = (vec![0, 1, 2], vec![3, 4]);
         Self { first, second, rows: Rows::new(), keys, raws: Vec::new(), seen: None }
     }
@@ -50,7 +51,8 @@ impl Model {
                     slot: u32::try_from(outcome & 0xffff_ffff).unwrap(),
                     life: u32::try_from(outcome >> 32).unwrap(),
                 };
-                assert!(self.keys.insert(key), "{key} is given out again");
+                self.assert_new(key);
+                self.keys.insert(key);
                 assert_eq!(self.rows.insert(key.slot, (key.life, from)), None);
             }
             Op::Table(turn) => {
@@ -124,8 +126,7 @@ impl Model {
         let turn = if let Some(Op::Table(turn)) = op { Some(turn) } else { None };
         self.check_table(turn, from, &found.rows);
         if let Some(next) = found.next {
-            assert!(!self.keys.contains(&next), "{next} would be given out again");
-            assert!(next.life <= LAST_LIFE, "{next} is beyond the last life");
+            self.assert_new(next);
         }
 
         let freed =
@@ -134,6 +135,13 @@ impl Model {
             let may_go = freed == Some(which) || matches!(op, Some(Op::Sweep)) && raw.left;
             assert!(there || may_go, "block {which} is not there");
         }
+    }
+
+    /// The key is later than all that its slot had, and not too late.
+    fn assert_new(&self, key: Key) {
+        let before = self.keys.iter().filter(|before| before.slot == key.slot);
+        assert!(before.map(|before| before.life).all(|life| life < key.life), "{key} comes again");
+        assert!(key.life <= LAST_LIFE, "{key} is beyond the last life");
     }
 
     fn check_table(&self, turn: Option<&Turn>, from: usize, found: &BTreeMap<u32, (u32, Entry)>) {
@@ -149,7 +157,7 @@ impl Model {
             let new = found.iter().find(|(slot, _)| !left.contains_key(slot));
             let (&slot, &(life, _)) = new.unwrap();
             let key = Key { slot, life };
-            assert!(!self.keys.contains(&key), "{key} is given out again");
+            self.assert_new(key);
             left.insert(slot, (life, entry(from)));
         }
         assert_eq!(*found, left);
