@@ -17,6 +17,7 @@
 )]
 
 mod checker;
+mod tables;
 mod world;
 
 use core::array;
