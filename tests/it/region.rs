@@ -6,6 +6,7 @@
 #![expect(clippy::as_conversions, reason = "the numbers of a test are small")]
 
 mod books;
+mod exhaustive;
 mod header;
 mod life;
 mod model;

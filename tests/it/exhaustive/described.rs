@@ -4,7 +4,6 @@
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    clippy::unwrap_used,
     reason = "a test panics when it fails, and where its own arithmetic does"
 )]
 
@@ -22,6 +21,10 @@ const TAG: u64 = 0x6368_6169_6e00;
 
 /// What a restore by a descriptor must come to: where this one differs, a lone block without entries is
 /// what the descriptor of an empty set names.
+///
+/// # Errors
+///
+/// What it is refused for, at which position and address.
 fn judge(case: &Case, verdict: &Verdict) -> Result<Vec<usize>, (RestoreErrorKind, usize, u64)> {
     match (verdict, case.head) {
         (Verdict::Refused(RestoreErrorKind::Empty, 0, _), Link::Block(head))

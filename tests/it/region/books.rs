@@ -5,7 +5,7 @@ use kho_block::{BookFault, PhysAddr, PreservedAllocator, RegionError};
 use crate::region::{Memory, UNIT, fill, lend_everything};
 
 /// Units of the header and the books.
-const FIRST: usize = 2;
+pub(super) const FIRST: usize = 2;
 
 const UNITS: usize = 24;
 
@@ -13,8 +13,8 @@ const UNITS: usize = 24;
 ///
 /// # Errors
 ///
-/// What is wrong with the byte.
-fn judge(base: u64, books: &[u8], unit: usize) -> Result<(), BookFault> {
+/// What is wrong with the byte, if none before it is.
+pub(super) fn judge(base: u64, books: &[u8], unit: usize) -> Result<(), BookFault> {
     let addr = |unit: usize| base + (unit * UNIT) as u64;
     let units = |byte: u8| (1_usize << (byte & 63)).div_ceil(UNIT).max(1);
     let (byte, log2) = (books[unit], books[unit] & 63);
@@ -31,7 +31,7 @@ fn judge(base: u64, books: &[u8], unit: usize) -> Result<(), BookFault> {
         0 | 0x40 => Ok(()),
         _ if log2 < 5 => Err(BookFault::NoSize),
         _ if addr(unit) % size.max(4096) != 0 => Err(BookFault::Misaligned { size }),
-        _ if size > ((UNITS - unit) * UNIT) as u64 => Err(BookFault::TooLong { size }),
+        _ if size > ((books.len() - unit) * UNIT) as u64 => Err(BookFault::TooLong { size }),
         _ => Ok(()),
     }
 }
