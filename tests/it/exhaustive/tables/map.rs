@@ -34,12 +34,12 @@ impl Map {
         Self { entries, given, lives, blocks: 0, capacity }
     }
 
-    /// Finds three free slots, the next lives of which are these.
-    pub(super) fn found_free(&mut self, lives: [u32; SLOTS]) {
+    /// Finds free slots, the next lives of which are these.
+    pub(super) fn found_free(&mut self, lives: &[u32]) {
         self.lives = lives.to_vec();
         self.blocks = self.linked();
         // The keys that were given last.
-        self.given = (0..).zip(lives).map(|(slot, life)| Key { slot, life: life - 2 }).collect();
+        self.given = (0..).zip(lives).map(|(slot, &life)| Key { slot, life: life - 2 }).collect();
     }
 
     /// An entry like no other.
