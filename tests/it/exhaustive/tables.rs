@@ -259,7 +259,7 @@ fn a_table_is_the_map_it_would_be_after_every_short_sequence() {
 }
 
 #[test]
-#[ignore = "27 million sequences: minutes with --release"]
+#[ignore = "27 million sequences: a minute with --release"]
 fn a_table_is_the_map_it_would_be_after_every_sequence_of_eight() {
     play_every_start(&(0..=8));
 }

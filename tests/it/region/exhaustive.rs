@@ -156,7 +156,7 @@ fn books_of_a_few_values_are_refused_or_lend_what_they_say() {
 }
 
 #[test]
-#[ignore = "55 million books: a minute with --release"]
+#[ignore = "71 million books: half a minute with --release"]
 fn all_books_are_refused_or_lend_what_they_say() {
     // No block, no size, less than a unit, a unit, two, four, and more than there are.
     let behind = noted([0, 1, 5, 12, 13, 14, 15, 63]);
