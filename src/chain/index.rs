@@ -17,9 +17,6 @@ use crate::chain::list::{List, NoRoom};
 use crate::chain::starts::Starts;
 use crate::chain::tail::{Ends, Tail};
 
-/// Blocks that there is room for from the first one on: most chains have fewer.
-const FEW: usize = 16;
-
 /// What becomes of the entries that a chain loses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Emptied {
@@ -74,7 +71,7 @@ impl Index {
         (&mut self.blocks, &mut self.ends)
     }
 
-    /// Makes room for `additional` blocks; for [`FEW`] at least where there is none.
+    /// Makes room for `additional` blocks.
     ///
     /// # Errors
     ///
@@ -82,7 +79,7 @@ impl Index {
     // Out of line, since several call it.
     #[inline(never)]
     pub(crate) fn reserve(&mut self, additional: usize) -> Result<(), NoRoom> {
-        self.blocks.reserve(if self.blocks.is_empty() { additional.max(FEW) } else { additional })
+        self.blocks.reserve(additional)
     }
 
     /// Takes a block of this kernel that is all zero: as the first of the chain if there is none,

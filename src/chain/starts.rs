@@ -40,14 +40,6 @@ impl Starts {
         }
     }
 
-    /// Entries in `block`, up to the tail, of a set with `len` entries.
-    // Out of line, once for all entries: it is asked once a block.
-    #[inline(never)]
-    pub(crate) fn count(&self, block: usize, capacity: usize, len: usize) -> usize {
-        let end = self.of(block.wrapping_add(1), capacity).min(len);
-        end.saturating_sub(self.of(block, capacity))
-    }
-
     /// The block and slot of entry `index`, which must be in use.
     #[inline]
     pub(crate) fn locate(&self, index: usize, capacity: usize) -> (usize, usize) {

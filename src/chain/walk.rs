@@ -10,6 +10,9 @@ use crate::chain::owned::Chain;
 use crate::error::restore::{RestoreError, RestoreErrorKind};
 use crate::memory::allocator::PreservedAllocator;
 
+/// Blocks that the index has room for from the first one on: most chains have fewer.
+const FEW: usize = 16;
+
 impl<A: PreservedAllocator> Chain<A> {
     /// Claims and checks every block from `head` on, for a chain that has none yet.
     ///
@@ -47,7 +50,8 @@ impl<A: PreservedAllocator> Chain<A> {
     ) -> Result<Option<PhysAddr>, RestoreErrorKind> {
         let number = self.index.blocks().len();
         judge.addr(number, addr)?;
-        self.index.reserve(1).map_err(|_| RestoreErrorKind::OutOfMemory)?;
+        let room = if number == 0 { FEW } else { 1 };
+        self.index.reserve(room).map_err(|_| RestoreErrorKind::OutOfMemory)?;
         let Some(claimed) = self.claim(addr) else { return Err(self.why_unclaimed(addr)) };
         let (claimed, refused) = match self.judge(judge, number, &claimed) {
             Ok((next, count)) => match self.follow(claimed, addr, number, count) {

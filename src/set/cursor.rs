@@ -8,7 +8,6 @@ use crate::abi::sizes::DEFAULT_BLOCK_SIZE;
 use crate::chain::block::Block;
 use crate::chain::entry::Entry;
 use crate::chain::starts::Starts;
-use crate::chain::tail::Tail;
 use crate::memory::allocator::PreservedAllocator;
 use crate::set::block_set::BlockSet;
 use crate::set::origin::Origin;
@@ -42,8 +41,6 @@ pub struct Cursor<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> {
     /// Up to the set's tail.
     blocks: &'a [Block<T, BLOCK_SIZE>],
     starts: &'a Starts,
-    /// Entries in the set.
-    len: usize,
     /// The block that the cursor stands in; 0 if there is none.
     block: usize,
     /// Its entries.
@@ -53,11 +50,9 @@ pub struct Cursor<'a, T, const BLOCK_SIZE: usize = DEFAULT_BLOCK_SIZE> {
 }
 
 impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
-    const CAPACITY: usize = Block::<T, BLOCK_SIZE>::CAPACITY;
-
-    pub(crate) fn new(blocks: &'a [Block<T, BLOCK_SIZE>], starts: &'a Starts, tail: Tail) -> Self {
-        let blocks = blocks.get(..=tail.block).unwrap_or_default();
-        let mut cursor = Self { blocks, starts, len: tail.end(), block: 0, entries: &[], slot: 0 };
+    pub(crate) fn new(blocks: &'a [Block<T, BLOCK_SIZE>], starts: &'a Starts, tail: usize) -> Self {
+        let blocks = blocks.get(..=tail).unwrap_or_default();
+        let mut cursor = Self { blocks, starts, block: 0, entries: &[], slot: 0 };
         cursor.enter(0);
         cursor
     }
@@ -76,7 +71,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use]
     pub fn position(&self) -> usize {
-        self.starts.of(self.block, Self::CAPACITY).saturating_add(self.slot)
+        self.starts.of(self.block, Block::<T, BLOCK_SIZE>::CAPACITY).saturating_add(self.slot)
     }
 
     /// Moves so that `position` entries are behind the cursor. `false`, and no move, if the set has
@@ -94,15 +89,17 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     /// ```
     #[must_use = "the cursor has not moved if this is `false`"]
     pub fn seek(&mut self, position: usize) -> bool {
-        if position >= self.len {
-            if position == self.len {
-                self.seek_end();
+        let mut end = self.clone();
+        end.seek_end();
+        match end.position().checked_sub(position) {
+            None => return false,
+            Some(0) => *self = end,
+            Some(_) => {
+                let (block, slot) = self.starts.locate(position, Block::<T, BLOCK_SIZE>::CAPACITY);
+                self.enter(block);
+                self.slot = slot;
             }
-            return position == self.len;
         }
-        let (block, slot) = self.starts.locate(position, Self::CAPACITY);
-        self.enter(block);
-        self.slot = slot;
         true
     }
 
@@ -116,10 +113,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Cursor<'a, T, BLOCK_SIZE> {
     #[inline]
     fn enter(&mut self, block: usize) -> bool {
         let Some(entered) = self.blocks.get(block) else { return false };
-        // By the starts, not by the header: going back, it is the block's last line to be needed.
-        let count = self.starts.count(block, Self::CAPACITY, self.len);
-        *self =
-            Self { block, entries: entered.slots(0..count.min(Self::CAPACITY)), slot: 0, ..*self };
+        *self = Self { block, entries: entered.entries(), slot: 0, ..*self };
         true
     }
 
@@ -198,7 +192,9 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Iterator for Cursor<'a, T, BLOCK_SIZ
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.len.saturating_sub(self.position());
+        let mut end = self.clone();
+        end.seek_end();
+        let left = end.position().saturating_sub(self.position());
         (left, Some(left))
     }
 
@@ -229,7 +225,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::GrowError>(())
     /// ```
     pub fn cursor(&self) -> Cursor<'_, T, BLOCK_SIZE> {
-        Cursor::new(self.chain.blocks(), self.chain.starts(), self.chain.tail())
+        Cursor::new(self.chain.blocks(), self.chain.starts(), self.chain.tail().block)
     }
 
     /// A read cursor after the last entry, to walk backwards.
