@@ -26,7 +26,7 @@ use crate::abi::sizes::{MIN_BLOCK_SIZE, entries_per_block, to_wire};
 pub struct ChainLayout {
     entry_size: usize,
     block_size: usize,
-    /// That of the two sizes, divided once.
+    /// Entries that fit into a block: what follows from the two sizes, divided once.
     capacity: NonZeroUsize,
 }
 

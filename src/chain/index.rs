@@ -110,8 +110,8 @@ impl Index {
         Ok(())
     }
 
-    /// Takes a claimed block as the next one of the chain, which is number `number`, with `count`
-    /// entries; the block before it links to it.
+    /// Takes a claimed block as the next one of the chain, with `count` entries; the block before it
+    /// links to it.
     ///
     /// # Errors
     ///
@@ -124,10 +124,9 @@ impl Index {
         &mut self,
         block: RawBlock,
         addr: PhysAddr,
-        number: usize,
         count: usize,
     ) -> Result<(), RawBlock> {
-        let before = self.ends.tail.end();
+        let (number, before) = (self.blocks.len(), self.ends.tail.end());
         let capacity = self.layout.capacity();
         if self.starts.note(number, before, count > 0, capacity).is_err() {
             return Err(block);

@@ -128,7 +128,7 @@ impl<A: PreservedAllocator> Chain<A> {
         } else {
             (block, GrowErrorKind::Misaligned { addr })
         };
-        self.free(block, false);
+        self.free(block);
         Err(refused)
     }
 
@@ -153,14 +153,12 @@ impl<A: PreservedAllocator> Chain<A> {
             self.index.cut(len);
         }
         self.index.forget(len);
-        let claimed = self.fate == Fate::Unclaim;
         while self.index.blocks().len() > len {
             // INVARIANT: 1 holds of fewer blocks.
             let Some(block) = self.index.pop() else { break };
-            if claimed && parting == Parting::GivenBack {
-                self.unclaim(block);
-            } else {
-                self.free(block, claimed);
+            match parting {
+                Parting::GivenBack if self.fate == Fate::Unclaim => self.unclaim(block),
+                _ => self.free(block),
             }
         }
     }
@@ -173,8 +171,8 @@ impl<A: PreservedAllocator> Chain<A> {
         Some(unsafe { RawBlock::from_lent(ptr) })
     }
 
-    /// Takes a block from [`claim`](Self::claim), of `addr`, as the next one of the chain,
-    /// which is number `number`, with `count` entries. The block before it links to it.
+    /// Takes a block from [`claim`](Self::claim), of `addr`, as the next one of the chain, with
+    /// `count` entries. The block before it links to it.
     ///
     /// # Errors
     ///
@@ -184,11 +182,10 @@ impl<A: PreservedAllocator> Chain<A> {
         &mut self,
         block: RawBlock,
         addr: PhysAddr,
-        number: usize,
         count: usize,
     ) -> Result<(), RawBlock> {
         // SAFETY: `claim` asked the allocator for a block of that size at `addr`.
-        unsafe { self.index.follow(block, addr, number, count) }
+        unsafe { self.index.follow(block, addr, count) }
     }
 
     /// The bytes of a block from [`claim`](Self::claim) behind its first `count` slots.
@@ -231,11 +228,11 @@ impl<A: PreservedAllocator> Chain<A> {
         Ok(())
     }
 
-    /// Frees a block of the chain, which has `claimed` its blocks or not.
+    /// Frees a block of the chain.
     #[inline]
-    fn free(&self, block: RawBlock, claimed: bool) {
+    fn free(&self, block: RawBlock) {
         let (ptr, size) = (block.base(), self.index.layout().block_size());
-        if claimed {
+        if self.fate == Fate::Unclaim {
             // SAFETY: 1. by invariant 1. 2. `block` is consumed here, and its only one.
             unsafe { self.alloc.restore_free(ptr, size) }
         } else {
@@ -297,11 +294,11 @@ mod tests {
         let addr = PhysAddr::new(0x1000).unwrap();
         let mut chain = chain(&mem, Fate::Unclaim);
         let block = chain.claim(addr).unwrap();
-        let block = chain.follow(block, addr, 0, 0).err().unwrap();
+        let block = chain.follow(block, addr, 0).err().unwrap();
         assert_eq!((chain.index.ends.first, mem.live()), (None, 1));
 
         chain.index.reserve(1).unwrap();
-        assert!(chain.follow(block, addr, 0, 0).is_ok());
+        assert!(chain.follow(block, addr, 0).is_ok());
         assert_eq!((chain.index.ends.first, mem.live()), (Some(addr), 1));
         drop(chain);
         assert_eq!((mem.live(), mem.unclaimed()), (0, 1), "the claim is given back");

@@ -54,7 +54,7 @@ impl<A: PreservedAllocator> Chain<A> {
         self.index.reserve(room).map_err(|_| RestoreErrorKind::OutOfMemory)?;
         let Some(claimed) = self.claim(addr) else { return Err(self.why_unclaimed(addr)) };
         let (claimed, refused) = match self.judge(judge, number, &claimed) {
-            Ok((next, count)) => match self.follow(claimed, addr, number, count) {
+            Ok((next, count)) => match self.follow(claimed, addr, count) {
                 Ok(()) => return Ok(next),
                 Err(claimed) => (claimed, RestoreErrorKind::OutOfMemory),
             },

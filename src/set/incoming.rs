@@ -96,10 +96,8 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize>
         checks: RestoreChecks,
     ) -> Result<Self, RestoreError> {
         let mut set = Self::empty(alloc);
-        match set.chain.walk(head, checks, false) {
-            Ok(()) => Ok(set),
-            Err(error) => Err(error),
-        }
+        set.chain.walk(head, checks, false)?;
+        Ok(set)
     }
 
     /// A set that has no block yet.

@@ -235,6 +235,7 @@ impl<'a, T: Entry, const BLOCK_SIZE: usize> Writer<'a, T, BLOCK_SIZE> {
         let before = block.checked_sub(1).filter(|_| last == 0);
         let Some(before) = before else {
             let entry = self.blocks.get_mut(block)?.pop_at(last);
+            // INVARIANT: 4 of the index. As counted.
             self.ends.tail.count = last;
             return entry;
         };

@@ -17,12 +17,11 @@ mod sets;
 mod slots;
 
 use core::ptr::NonNull;
-use core::slice;
 use std::io::stdin;
 
 use kho_block::{CarryAllocator, PreservedAllocator, Region};
 
-use self::kernels::{ALL, BYTES, Block, Found, Old, base, create_over, found, root};
+use self::kernels::{ALL, BYTES, Block, Found, Old, base, create_over, found, root, watch};
 use crate::{memory, stepper};
 
 /// With the root that stands from the boot on.
@@ -44,28 +43,7 @@ fn interrupted(
         return stepper::be_stepped(|| work(&mut old));
     }
 
-    let file = memory::file(BYTES);
-    let shared = memory::map(&file, BYTES);
-    let copy = memory::map(memory::file(BYTES), BYTES);
-    let mut last = Vec::new();
-    let (mut changes, mut seen) = (0_usize, Vec::new());
-    let stops = stepper::step(&format!("region::{test}"), file, || {
-        // SAFETY: it is mapped, as long, and the old kernel writes nothing while it is stopped.
-        let now = unsafe { slice::from_raw_parts(shared.as_ptr(), BYTES) };
-        if last == now {
-            return;
-        }
-        now.clone_into(&mut last);
-        changes = changes.saturating_add(1);
-        // SAFETY: it is mapped and as long, and a mapping of its own.
-        unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
-        let found = found(copy);
-        if seen.last() != Some(&found) {
-            seen.push(found);
-        }
-    });
-    assert_eq!(seen, expected);
-    println!("region::{test}: {stops} stops, {changes} states of memory");
+    assert_eq!(watch(&format!("region::{test}"), |copy, _| found(copy)), expected);
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! The kernels that share a region: the old one, and what a new one finds.
+//! The kernels that share a region: the old one, which is watched, and what a new one finds.
 //!
 //! Unsafe is open here to be a kernel: to vouch for memory, and to give blocks back.
 
 #![expect(unsafe_code, reason = "vouches for memory, and reads and frees blocks")]
 
+use core::fmt::Debug;
 use core::mem::replace;
 use core::ptr::NonNull;
 use core::slice;
@@ -12,6 +13,9 @@ use kho_block::zerocopy::FromZeros;
 use kho_block::{
     CarryAllocator, Descriptor, PhysAddr, PreservedAllocator, PreservedBlock, Region, RegionError,
 };
+
+use crate::strict::When;
+use crate::{memory, stepper};
 
 pub(crate) const UNIT: usize = 4096;
 
@@ -153,4 +157,36 @@ pub(super) fn found(memory: NonNull<u8>) -> Found {
     assert_eq!(lent.iter().filter(|&&lent| !lent).count(), FIRST, "a unit is missing");
     blocks.sort_unstable();
     Some((region.root().map(|root| root.tag), blocks))
+}
+
+/// Stops the kernel of `test` after every instruction, and lets `look` see a copy of its memory each
+/// time that it has changed, and once more at the end. Returns what was found, without repetitions.
+pub(crate) fn watch<F: PartialEq + Debug>(
+    test: &str,
+    mut look: impl FnMut(NonNull<u8>, When) -> F,
+) -> Vec<F> {
+    let file = memory::file(BYTES);
+    let shared = memory::map(&file, BYTES);
+    let copy = memory::map(memory::file(BYTES), BYTES);
+    let (mut last, mut changes, mut seen) = (Vec::new(), 0_usize, Vec::new());
+    let stops = stepper::step(test, file, || {
+        // SAFETY: it is mapped, as long, and the old kernel writes nothing while it is stopped.
+        let now = unsafe { slice::from_raw_parts(shared.as_ptr(), BYTES) };
+        if last == now {
+            return;
+        }
+        now.clone_into(&mut last);
+        changes = changes.saturating_add(1);
+        // SAFETY: it is mapped and as long, and a mapping of its own.
+        unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
+        let found = look(copy, if changes == 1 { When::AtRest } else { When::Any });
+        if seen.last() != Some(&found) {
+            seen.push(found);
+        }
+    });
+    // SAFETY: as above.
+    unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
+    assert_eq!(seen.last(), Some(&look(copy, When::AtRest)));
+    println!("{test}: {stops} stops, {changes} states of memory");
+    seen
 }

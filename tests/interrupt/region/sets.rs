@@ -3,12 +3,11 @@
 
 use core::mem;
 use core::ptr::NonNull;
-use core::slice;
 use std::io::stdin;
 
 use kho_block::{IncomingSet, OutgoingSet, Region};
 
-use super::kernels::{BYTES, create_over, open};
+use super::kernels::{BYTES, create_over, open, watch};
 use crate::memory::BLOCK_SIZE;
 use crate::strict::{When, restore};
 use crate::{Entry, TAG, entries, entry, memory, stepper};
@@ -91,31 +90,7 @@ fn interrupted(test: &str, work: impl FnOnce(&Region), expected: &[Option<usize>
         return stepper::be_stepped(|| work(&open(memory).unwrap()));
     }
 
-    let file = memory::file(BYTES);
-    let shared = memory::map(&file, BYTES);
-    let copy = memory::map(memory::file(BYTES), BYTES);
-    let (mut last, mut changes, mut seen) = (Vec::new(), 0_usize, Vec::new());
-    let stops = stepper::step(&format!("region::sets::{test}"), file, || {
-        // SAFETY: it is mapped, as long, and the old kernel writes nothing while it is stopped.
-        let now = unsafe { slice::from_raw_parts(shared.as_ptr(), BYTES) };
-        if last == now {
-            return;
-        }
-        now.clone_into(&mut last);
-        changes = changes.saturating_add(1);
-        // SAFETY: it is mapped and as long, and a mapping of its own.
-        unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
-        let when = if changes == 1 { When::AtRest } else { When::Any };
-        let found = look(copy, when);
-        if seen.last() != Some(&found) {
-            seen.push(found);
-        }
-    });
-    // SAFETY: as above.
-    unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
-    assert_eq!(seen.last(), Some(&look(copy, When::AtRest)));
-    assert_eq!(seen, expected);
-    println!("region::sets::{test}: {stops} stops, {changes} states of memory");
+    assert_eq!(watch(&format!("region::sets::{test}"), look), expected);
 }
 
 #[test]

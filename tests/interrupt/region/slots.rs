@@ -3,13 +3,12 @@
 
 use core::mem;
 use core::ptr::NonNull;
-use core::slice;
 use std::collections::BTreeSet;
 use std::io::stdin;
 
 use kho_block::{Key, Region};
 
-use super::kernels::{BYTES, create_over, open};
+use super::kernels::{BYTES, create_over, open, watch};
 use crate::slots::kernels::{Rows, States, Table, Taken, fill, found, go_on, holes, insert};
 use crate::strict::When;
 use crate::{TAG, entry, memory, stepper};
@@ -66,32 +65,9 @@ fn an_adopted_table_goes_on_in_its_region() {
         return stepper::be_stepped(|| work(&open(memory).unwrap()));
     }
 
-    let file = memory::file(BYTES);
-    let shared = memory::map(&file, BYTES);
-    let copy = memory::map(memory::file(BYTES), BYTES);
-    let (mut last, mut keys) = (Vec::new(), BTreeSet::new());
-    let (mut changes, mut seen) = (0_usize, Vec::new());
-    let stops = stepper::step(test, file, || {
-        // SAFETY: it is mapped, as long, and the old kernel writes nothing while it is stopped.
-        let now = unsafe { slice::from_raw_parts(shared.as_ptr(), BYTES) };
-        if last == now {
-            return;
-        }
-        now.clone_into(&mut last);
-        changes = changes.saturating_add(1);
-        // SAFETY: it is mapped and as long, and a mapping of its own.
-        unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
-        let when = if changes == 1 { When::AtRest } else { When::Any };
-        let rows = Some(look(copy, &mut keys, when));
-        if seen.last() != Some(&rows) {
-            seen.push(rows);
-        }
-    });
-    // SAFETY: as above.
-    unsafe { copy.copy_from_nonoverlapping(shared, BYTES) };
-    assert_eq!(seen.last(), Some(&Some(look(copy, &mut keys, When::AtRest))));
+    let mut keys = BTreeSet::new();
+    let seen = watch(test, |copy, when| Some(look(copy, &mut keys, when)));
     let states = holes().with(1, 3, 7).without([6]).with(4, 3, 8).with(6, 3, 9);
     let states = states.with(7, 1, 10).with(8, 1, 11).with(9, 1, 12).without([9]);
     assert_eq!(States(seen), states);
-    println!("{test}: {stops} stops, {changes} states of memory");
 }
