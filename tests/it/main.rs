@@ -13,6 +13,7 @@ mod carry;
 mod conformance;
 mod corrupt;
 mod cost;
+mod device;
 mod ending;
 mod exhaustive;
 mod faults;

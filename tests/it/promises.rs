@@ -7,6 +7,7 @@ mod limits;
 mod machine;
 mod pointers;
 mod printing;
+mod references;
 mod shared;
 mod threads;
 mod values;

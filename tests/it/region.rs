@@ -10,6 +10,7 @@ mod exhaustive;
 mod header;
 mod life;
 mod model;
+mod pointers;
 mod saying;
 mod sizes;
 mod tables;
