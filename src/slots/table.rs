@@ -38,8 +38,8 @@ use crate::slots::holes::Holes;
 ///
 /// What becomes of the blocks when a table is dropped is as with
 /// [sets](crate#how-a-set-ends). A pointer from [`entry_ptr`](Self::entry_ptr) stays good while other
-/// entries come and go; [`iter`](Self::iter), [`iter_mut`](Self::iter_mut) and `audit` count as uses
-/// of all entries.
+/// entries come and go; [`iter`](Self::iter), [`iter_mut`](Self::iter_mut), [`retain`](Self::retain),
+/// [`clear`](Self::clear) and `audit` count as uses of all entries.
 ///
 /// # Invariants
 ///
