@@ -6,7 +6,8 @@ use core::ptr::NonNull;
 
 use kho_block::mock::Mock;
 use kho_block::{
-    AdoptErrorKind, BlockSet, IncomingSet, Origin, OutgoingSet, PhysAddr, SharedBlockSet,
+    AdoptErrorKind, BlockSet, Descriptor, DescriptorFlags, IncomingSet, Origin, OutgoingSet,
+    PhysAddr, RestoreChecks, SharedBlockSet,
 };
 
 use crate::device::{TURNS, count, while_it_counts};
@@ -160,6 +161,28 @@ fn left() -> (Mock, NonNull<u64>, Option<PhysAddr>) {
     let head = set.into_head();
     mem.reboot();
     (mem, first, head)
+}
+
+#[test]
+fn a_device_that_is_not_stopped_for_the_jump_may_write_while_its_set_is_restored() {
+    let (mem, first, head) = left();
+    let (times, set) = while_it_counts(first, || {
+        let set = Taken::restore(&mem, head).unwrap();
+        let root = set.descriptor(7);
+        assert_eq!(set.release(), head);
+        let set = Taken::restore_with(&mem, head, RestoreChecks::all()).unwrap();
+        assert_eq!(set.release(), head);
+        let set = Taken::restore_from(&mem, &root, 7).unwrap();
+        assert_eq!(set.release(), head);
+        // Given back when all of it has been walked.
+        let flags = DescriptorFlags::COUNTED.bits();
+        let wrong = Descriptor { flags, entries: 29, ..root };
+        Taken::restore_from(&mem, &wrong, 7).unwrap_err();
+        Taken::salvage(&mem, head).0
+    });
+    assert!(set.iter().take(3).eq(&[times, 20, 30]), "no count is lost");
+    assert_eq!((set.entry_ptr(0), set.len()), (Some(first), 28));
+    set.audit().unwrap();
 }
 
 #[test]
