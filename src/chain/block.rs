@@ -168,18 +168,20 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
     }
 }
 
-/// The bytes of a block behind its header.
+/// The bytes of a block from `start` bytes behind its header on; none if that is beyond its end.
 ///
 /// # Safety
 ///
 /// 1. The block has `block_size` bytes.
 /// 2. Nothing but this reference reaches those bytes while it lives, unless to read them.
 #[inline]
-pub(crate) unsafe fn bytes_of(block: &RawBlock, block_size: usize) -> &[u8] {
-    let len = block_size.saturating_sub(HEADER_SIZE);
-    // SAFETY: by duty 1 the lent block is valid and initialised from its header's end to its own.
-    // Duty 2 excludes writers.
-    unsafe { slice::from_raw_parts(block.first_slot().as_ptr(), len) }
+pub(crate) unsafe fn bytes_of(block: &RawBlock, block_size: usize, start: usize) -> &[u8] {
+    let end = block_size.saturating_sub(HEADER_SIZE);
+    let start = start.min(end);
+    // SAFETY: `start` lies in the lent block, or at its end.
+    let first = unsafe { block.first_slot().add(start) };
+    // SAFETY: by duty 1 the lent block is valid and initialised there. Duty 2 excludes writers.
+    unsafe { slice::from_raw_parts(first.as_ptr(), end.saturating_sub(start)) }
 }
 
 /// The bytes of a range behind the header of a block, to change them.

@@ -157,9 +157,9 @@ impl Index {
     #[cfg(all(feature = "mock", not(target_os = "none")))]
     pub(crate) fn bytes_behind(&self, block: usize, slot: usize) -> &[u8] {
         let Some(block) = self.blocks.get(block) else { return &[] };
+        let start = slot.saturating_mul(self.layout.entry_size());
         // SAFETY: 1. by invariant 1. 2. `&self` borrows the only holder, which excludes writers.
-        let bytes = unsafe { crate::chain::block::bytes_of(block, self.layout.block_size()) };
-        bytes.get(slot.saturating_mul(self.layout.entry_size())..).unwrap_or_default()
+        unsafe { crate::chain::block::bytes_of(block, self.layout.block_size(), start) }
     }
 
     /// Sets slots of a block to zero.

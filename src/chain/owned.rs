@@ -191,10 +191,10 @@ impl<A: PreservedAllocator> Chain<A> {
     /// The bytes of a block from [`claim`](Self::claim) behind its first `count` slots.
     pub(crate) fn unused<'b>(&self, block: &'b RawBlock, count: usize) -> &'b [u8] {
         let layout = self.index.layout();
+        let start = count.saturating_mul(layout.entry_size());
         // SAFETY: 1. `claim` asked for that size. 2. a claimed block is the holder's alone, who
-        // lends it here.
-        let bytes = unsafe { bytes_of(block, layout.block_size()) };
-        bytes.get(count.saturating_mul(layout.entry_size())..).unwrap_or_default()
+        // lends it here, but for entries that a device writes, which end before these bytes.
+        unsafe { bytes_of(block, layout.block_size(), start) }
     }
 
     /// Makes a claimed chain this kernel's, where it is: preserves every block, and cuts the chain
