@@ -15,4 +15,4 @@ pub(crate) const GET: u64 = 26_895;
 pub(crate) const GROW: u64 = 83_266;
 pub(crate) const CLEAR: u64 = 82_296;
 pub(crate) const RESTORE: u64 = 1_827;
-pub(crate) const DESTROY: u64 = 379;
+pub(crate) const DESTROY: u64 = 398;
