@@ -29,7 +29,7 @@ fn work_beside_the_set(region: &Region, set: &Set<'_>) {
     let addr = set.head().unwrap();
     assert_eq!((region.restore(addr, 64), region.restore(addr, 4096)), (None, None));
     assert!(region.preserved().eq(before));
-    region.alloc_preserve(1 << 40).unwrap_err();
+    region.alloc_preserve(1 << 30).unwrap_err();
     region.set_root(None);
 }
 
