@@ -158,6 +158,9 @@ mod tests {
     #[test]
     fn the_lowest_number_is_found_at_every_height() {
         for slots in [1, 2, 63, 64, 65, 4095, 4096, 4097, 262_144, 262_145, 300_000] {
+            if cfg!(miri) && slots > 5000 {
+                continue; // Checking so many takes it minutes.
+            }
             let mut holes = Holes::new();
             assert_eq!(holes.first(), None);
             holes.reserve(slots).unwrap();
@@ -185,7 +188,7 @@ mod tests {
             let mut slots = 64;
             holes.reserve(slots).unwrap();
             holes.insert(first);
-            while slots < 64 * 64 * 64 * 2 {
+            while slots < 64 * 64 * if cfg!(miri) { 2 } else { 64 * 2 } {
                 slots *= 3;
                 holes.reserve(slots).unwrap();
                 assert_eq!(holes.first(), Some(first));

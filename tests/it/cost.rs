@@ -9,6 +9,9 @@ mod restoring;
 const BLOCK_SIZE: usize = 64;
 const CAPACITY: usize = 6;
 /// Numbers of entries on both sides of where another block is needed.
+#[cfg(miri)]
+const BOUNDARIES: [usize; 4] = [0, 1, CAPACITY, 2 * CAPACITY + 1];
+#[cfg(not(miri))]
 const BOUNDARIES: [usize; 9] = [
     0,
     1,
@@ -139,6 +142,7 @@ fn growing_allocates_the_blocks_that_are_missing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
 fn the_limit_of_blocks_is_checked_before_the_first_allocation() {
     let mem = Mock::new();
     let mut set = Set::new(&mem);

@@ -250,13 +250,14 @@ fn strict(mut choices: Choices) -> Case {
     Case { preserved: 3, blocks, checks, written: choices.take(&WRITTEN), ..Case::plain() }
 }
 
-/// A prime, and no factor of the choices, so that a sample has every choice in every place.
-const STEP: usize = 97;
+/// A prime, and no factor of the choices, so that a sample has every choice in every place. Miri takes
+/// a second for a few cases.
+const STEP: usize = if cfg!(miri) { 200_003 } else { 97 };
 
 #[test]
 fn a_sample_of_small_chains_is_judged_as_the_checker_does() {
     let tally = verify_all(FOUR_BLOCKS, STEP, four_blocks);
-    assert!(tally[..5].iter().all(|&n| n > 0));
+    assert!(cfg!(miri) || tally[..5].iter().all(|&n| n > 0));
 }
 
 #[test]
@@ -283,7 +284,7 @@ fn every_small_chain_is_judged_as_the_checker_does() {
 #[test]
 fn a_sample_of_strict_restores_is_judged_as_the_checker_does() {
     let tally = verify_all(STRICT, STEP, strict);
-    assert!(tally.iter().all(|&n| n > 0));
+    assert!(cfg!(miri) || tally.iter().all(|&n| n > 0));
 }
 
 #[test]
@@ -293,11 +294,14 @@ fn every_strict_restore_is_judged_as_the_checker_does() {
     assert_eq!(tally.iter().sum::<u64>(), STRICT);
 }
 
+/// All of them, or a prime again.
+const STEP_OF_HEADS: usize = if cfg!(miri) { 701 } else { 1 };
+
 #[test]
 fn every_head_is_judged_as_the_checker_does() {
-    let tally = verify_all(STATES.pow(2) * 8, 1, |mut choices| {
+    let tally = verify_all(STATES.pow(2) * 8, STEP_OF_HEADS, |mut choices| {
         let head = choices.take(&LINKS);
         Case { head, preserved: 2, blocks: choices.blocks(2), ..Case::plain() }
     });
-    assert!(tally[..5].iter().all(|&n| n > 0));
+    assert!(cfg!(miri) || tally[..5].iter().all(|&n| n > 0));
 }

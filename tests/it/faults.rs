@@ -83,7 +83,9 @@ pub(crate) fn assert_refused(error: GrowError, wanted: usize, obtained: usize) {
 #[test]
 fn a_refused_grow_leaves_nothing_behind() {
     // From no blocks, from full ones, and from one that is half full.
-    for (entries, count, wanted) in [(0, 1, 1), (0, 9, 5), (8, 9, 1), (8, 30, 11), (7, 11, 2)] {
+    const ALL: &[(u64, usize, usize)] = &[(0, 1, 1), (7, 11, 2), (0, 9, 5), (8, 9, 1), (8, 30, 11)];
+    const TRIED: usize = if cfg!(miri) { 2 } else { ALL.len() };
+    for &(entries, count, wanted) in &ALL[..TRIED] {
         let grow = |set: &mut Set<'_>| set.grow(count);
         let refusals = refused(By::Mock, entries, grow, |n, e| assert_refused(e, wanted, n));
         assert_eq!(refusals, wanted, "one for each block");
@@ -255,11 +257,15 @@ fn refused_restores(counts: &[u64], checks: RestoreChecks, flags: DescriptorFlag
 
 #[test]
 fn a_refused_restore_of_a_dense_chain_gives_every_claim_back() {
-    let mut counts = [CAPACITY; 40];
-    counts[39] = 1;
+    const BLOCKS: usize = if cfg!(miri) { 20 } else { 40 };
+    let mut counts = [CAPACITY; BLOCKS];
+    counts[BLOCKS - 1] = 1;
     let refusals = refused_restores(&counts, RestoreChecks::all(), DescriptorFlags::all());
     assert_eq!(refusals.first(), Some(&0));
-    assert!(refusals.len() >= 3, "the index grows several times: {refusals:?}");
+    assert!(
+        refusals.len() >= if cfg!(miri) { 2 } else { 3 },
+        "the index grows several times: {refusals:?}"
+    );
     assert!(refusals.is_sorted_by(|a, b| a < b), "once a block at most: {refusals:?}");
 }
 

@@ -158,7 +158,7 @@ fn session(id: u64) -> Session1 {
 }
 
 /// Sessions of several blocks.
-const SESSIONS: u64 = 1500;
+const SESSIONS: u64 = if cfg!(miri) { 210 } else { 1500 };
 
 /// What a kernel of version 1 left.
 fn left_by_1() -> (Mock, Descriptor) {

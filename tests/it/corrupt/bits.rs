@@ -29,7 +29,10 @@ fn any_flipped_bit_of_a_header_is_an_error_or_yields_exactly_the_counted_entries
     let (mut mem, _) = chain();
     let undamaged = bytes(&mut mem);
     let (mut refused, mut accepted) = (0, 0);
-    for (block, offset, bit) in (0..4 * 16 * 8).map(|i| (i / 128, i / 8 % 16, i % 8)) {
+    // Miri takes a second for a few of them.
+    const STEP: usize = if cfg!(miri) { 29 } else { 1 };
+    let bits = (0..4 * 16 * 8).step_by(STEP);
+    for (block, offset, bit) in bits.clone().map(|i| (i / 128, i / 8 % 16, i % 8)) {
         let byte = undamaged[block][offset] ^ (1 << bit);
         let head = apply(&mut mem, &[Byte(block, offset, byte)]);
         let (addrs, entries) = survey(&bytes(&mut mem));
@@ -53,6 +56,7 @@ fn any_flipped_bit_of_a_header_is_an_error_or_yields_exactly_the_counted_entries
     }
     // Three counts of 4 can become 0, the count of 2 can become 0 or 3, and two links have but one
     // bit to lose.
-    assert_eq!((refused, accepted), (512 - 7, 7));
+    assert!(cfg!(miri) || accepted == 7, "{accepted}");
+    assert_eq!(refused + accepted, bits.len());
     assert_restores(mem, &undamaged);
 }

@@ -72,7 +72,9 @@ fn every_field_of_a_descriptor_is_checked() {
 fn any_flipped_bit_of_a_descriptor_is_refused_unless_it_only_promises_less() {
     let (mem, good) = chain();
     let mut accepted = Vec::new();
-    for bit in 0..8 * size_of::<Descriptor>() {
+    // Under Miri those of the flags and a few others.
+    let some = |&bit: &usize| !cfg!(miri) || bit % 32 < 3;
+    for bit in (0..8 * size_of::<Descriptor>()).filter(some) {
         let mut descriptor = good;
         descriptor.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
         if let Ok(set) = Set::restore_from(&mem, &descriptor, TAG) {

@@ -136,7 +136,9 @@ fn refused<const B: usize>(shift: Shift, before: usize, crooked: usize) {
 
 #[test]
 fn a_block_that_is_not_aligned_is_given_back_and_so_are_those_before_it() {
-    for (before, crooked) in [(0, 0), (0, 1), (0, 3), (1, 1), (1, 3), (3, 3)] {
+    const ALL: &[(usize, usize)] = &[(1, 3), (0, 0), (0, 1), (0, 3), (1, 1), (3, 3)];
+    const TRIED: usize = if cfg!(miri) { 1 } else { ALL.len() };
+    for &(before, crooked) in &ALL[..TRIED] {
         for shift in [Addr(1), Addr(8), Addr(16), Ptr(1), Ptr(8), Ptr(16)] {
             refused::<32>(shift, before, crooked);
         }

@@ -42,11 +42,15 @@ fn refused(
 #[test]
 fn as_many_blocks_are_salvaged_as_the_heap_has_room_for() {
     let head = Some(addr_of(0));
-    let mut dense = [CAPACITY; 40];
-    dense[39] = 1;
+    const BLOCKS: usize = if cfg!(miri) { 20 } else { 40 };
+    let mut dense = [CAPACITY; BLOCKS];
+    dense[BLOCKS - 1] = 1;
     let plain = refused(&dense, |mem| Taken::salvage(mem, head));
     assert_eq!(plain.first(), Some(&0));
-    assert!(plain.len() >= 4 && plain.is_sorted_by(|a, b| a < b), "{plain:?}");
+    assert!(
+        plain.len() >= if cfg!(miri) { 3 } else { 4 } && plain.is_sorted_by(|a, b| a < b),
+        "{plain:?}"
+    );
 
     let descriptor = Descriptor {
         magic: Descriptor::MAGIC,
@@ -55,7 +59,7 @@ fn as_many_blocks_are_salvaged_as_the_heap_has_room_for() {
         entry_size: 8,
         block_size: 32,
         head: addr_of(0).get(),
-        entries: 79,
+        entries: CAPACITY * u64::try_from(BLOCKS).unwrap() - 1,
         tag: 7,
     };
     let described = refused(&dense, |mem| {
@@ -68,7 +72,7 @@ fn as_many_blocks_are_salvaged_as_the_heap_has_room_for() {
     });
     assert_eq!(described, plain, "both walk alike");
 
-    let mut sparse = [CAPACITY; 20];
+    let mut sparse = [CAPACITY; BLOCKS];
     sparse[2..6].copy_from_slice(&[1, 0, 0, 1]);
     let gaps = refused(&sparse, |mem| Taken::salvage(mem, head));
     assert!(gaps.contains(&5), "the sums begin at block 5: {gaps:?}");

@@ -26,8 +26,12 @@ fn expected<const N: usize>(entries: &[[u8; N]]) -> Vec<u8> {
 
 /// Hands over chains of entries of `N` bytes, round the edges of blocks.
 fn hand_over<const N: usize>() {
+    if cfg!(miri) && ![1, 7, 24, 48].contains(&N) {
+        return; // Each takes it a second.
+    }
     let capacity = ROOM / N;
-    for n in [1, capacity, capacity + 1, 2 * capacity, 2 * capacity + 1] {
+    let edges = [1, capacity, capacity + 1, 2 * capacity, 2 * capacity + 1];
+    for n in edges.into_iter().filter(|&n| !cfg!(miri) || n == capacity + 1) {
         let entries: Vec<[u8; N]> = (0..n).map(entry).collect();
         let mut mem = Mock::new();
         let mut set = BlockSet::<[u8; N], _, _, BLOCK_SIZE>::new(&mem);

@@ -171,7 +171,8 @@ fn every_sequence_of_calls_keeps_the_rules_and_every_state_says_what_is_there_af
         }
         performed
     }
-    assert_eq!(go_on(&mut Vec::new(), 12), 283, "sequences of up to twelve calls");
+    let (calls, sequences) = if cfg!(miri) { (5, 19) } else { (12, 283) };
+    assert_eq!(go_on(&mut Vec::new(), calls), sequences, "sequences of up to so many calls");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_block_is_claimed_once_at_a_time_and_never_after_it_was_freed() {
 
 #[test]
 fn of_threads_that_claim_one_block_one_gets_it() {
-    for _ in 0..50 {
+    for _ in 0..if cfg!(miri) { 3 } else { 50 } {
         let mut machine = Machine::new();
         let addr = machine.leave(BLOCK, 0);
         let kho = boot(&machine);

@@ -50,6 +50,7 @@ fn blocks(image: &Image) -> Vec<u64> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "images of Linux are read by safe code alone, which takes minutes")]
 fn a_state_of_another_version_is_refused() {
     for at in 0..8 {
         let mut image = sound();
@@ -60,6 +61,7 @@ fn a_state_of_another_version_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "images of Linux are read by safe code alone, which takes minutes")]
 fn a_head_of_the_sessions_that_is_none_is_refused_with_its_address() {
     let mut image = sound();
     let state = image.find().unwrap().state.get();
@@ -84,6 +86,7 @@ fn a_head_of_the_sessions_that_is_none_is_refused_with_its_address() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "images of Linux are read by safe code alone, which takes minutes")]
 fn a_damaged_link_or_count_is_refused_with_the_position_and_the_address() {
     let image = sound();
     let blocks = blocks(&image);
@@ -108,6 +111,7 @@ fn a_damaged_link_or_count_is_refused_with_the_position_and_the_address() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "images of Linux are read by safe code alone, which takes minutes")]
 fn a_damaged_link_to_files_is_refused() {
     let image = sound();
     let link = blocks(&image)[0] + 16 + 80 + 64; // of session 1
@@ -136,6 +140,7 @@ fn a_damaged_link_to_files_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "images of Linux are read by safe code alone, which takes minutes")]
 fn a_block_that_the_map_has_not_is_refused() {
     let image = sound();
     for (number, addr) in blocks(&image).into_iter().enumerate() {
@@ -155,6 +160,7 @@ fn a_block_that_the_map_has_not_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "images of Linux are read by safe code alone, which takes minutes")]
 fn a_damaged_root_of_the_map_is_refused() {
     let image = sound();
     let (root, block) = (image.find().unwrap().map, PhysAddr::new(blocks(&image)[0]).unwrap());
@@ -189,6 +195,7 @@ fn a_damaged_root_of_the_map_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "images of Linux are read by safe code alone, which takes minutes")]
 fn a_tree_without_a_name_that_it_should_have_leads_nowhere() {
     for name in [KHO_COMPATIBLE, MEMORY_MAP_PROPERTY, DATA_PROPERTY, DATA_SIZE_PROPERTY, LUO_NODE] {
         let mut image = sound();

@@ -13,6 +13,7 @@ type Set<'m> = BlockSet<u64, &'m Mock, Outgoing, 32>;
 const FULL: usize = MAX_BLOCKS * 2;
 
 #[test]
+#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
 fn a_set_takes_as_many_blocks_as_there_may_be_and_not_one_more() {
     let mut mem = Mock::new();
     let mut set = Set::new(&mem);
@@ -80,6 +81,7 @@ fn a_set_takes_as_many_blocks_as_there_may_be_and_not_one_more() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
 fn a_chain_with_one_block_too_many_is_refused_and_given_back() {
     let mut mem = Mock::new();
     let place = |block: usize| u64::try_from(0x10_0000 + block * 32).unwrap();

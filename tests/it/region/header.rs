@@ -30,7 +30,11 @@ fn every_byte(range: core::ops::Range<usize>, mut check: impl FnMut(usize, u8, &
     let mut memory = created();
     let image = memory.bytes().to_vec();
     for offset in range {
-        for value in (0..=255).filter(|&value| value != image[offset]) {
+        // Under Miri one bit of the byte differs, and all bits.
+        let changed = |value: u8| value ^ image[offset];
+        let some = |value: u8| [1 << (offset % 8), 0xff].contains(&changed(value));
+        let values = (0..=255).filter(|&value| changed(value) != 0);
+        for value in values.filter(|&value| !cfg!(miri) || some(value)) {
             memory.bytes().copy_from_slice(&image);
             memory.bytes()[offset] = value;
             let before = memory.bytes().to_vec();
@@ -108,7 +112,7 @@ fn memory_that_is_zero_or_half_created_is_blank() {
     let error = memory.open().unwrap_err();
     assert_eq!((error, error.errno()), (RegionError::Blank, 2));
     assert_eq!(error.to_string(), "no region has been created here yet");
-    for offset in 0..UNIT {
+    for offset in (0..UNIT).step_by(if cfg!(miri) { 501 } else { 1 }) {
         memory.bytes()[offset] = 1;
         let error = memory.open().unwrap_err();
         assert!(matches!(error, RegionError::Magic { .. }), "offset {offset}: {error}");
@@ -230,7 +234,7 @@ fn a_header_whose_checksum_is_right_is_still_checked() {
 fn the_root_is_what_was_set_last_by_whichever_kernel() {
     let mut memory = Memory::new(BASE, UNITS);
     assert_eq!(memory.create().unwrap().root(), None);
-    for number in 0..20 {
+    for number in 0..if cfg!(miri) { 4 } else { 20 } {
         memory = memory.remapped();
         let region = memory.open().unwrap();
         for number in [number, number + 100] {

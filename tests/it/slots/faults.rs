@@ -230,6 +230,7 @@ fn a_refused_restore_gives_every_claim_back() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
 fn what_exceeds_the_limit_asks_nobody() {
     let mem = Mock::new();
     let mut table = filled(&mem, 2);
