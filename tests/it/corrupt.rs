@@ -24,6 +24,8 @@ pub(crate) const ADDRS: [u64; 4] =
     [0x1_0000_0040, 0x2_0000_0000, 0x1_0000_0000, 0xffff_ffff_0000_0040];
 /// The address of no block.
 pub(crate) const NOWHERE: u64 = 0x1_0000_0080;
+/// A test tries one damage of so many: Miri takes a second for two.
+const STEP: usize = if cfg!(miri) { 7 } else { 1 };
 /// What [`chain`] says its entries are.
 const TAG: u64 = 0x7a67;
 
@@ -233,7 +235,7 @@ fn every_single_damage_is_refused_with_its_error_position_and_address() {
         (Count(1, 3), ZERO_TAIL, DirtyTail { offset: 46 }, 1, b),
         (Count(3, 1), ZERO_TAIL, DirtyTail { offset: 26 }, 3, d),
     ];
-    for (damage, checks, kind, block, addr) in rows {
+    for (damage, checks, kind, block, addr) in rows.into_iter().step_by(STEP) {
         assert_refused(&[damage], checks, kind, block, addr);
     }
 }
@@ -269,7 +271,7 @@ fn of_several_faults_the_first_in_the_documented_order_is_reported() {
         // Of two bytes, the first one.
         ([Byte(3, 63, 1), Byte(3, 37, 1)], ZERO_TAIL, DirtyTail { offset: 37 }, 3, d),
     ];
-    for (damage, checks, kind, block, addr) in rows {
+    for (damage, checks, kind, block, addr) in rows.into_iter().step_by(STEP) {
         assert_refused(&damage, checks, kind, block, addr);
     }
 }
@@ -295,7 +297,7 @@ fn what_no_check_was_asked_for_is_accepted_and_yields_exactly_the_counted_entrie
         (Head(d), ALL, records(12..14)),
         (Head(0), ALL, records([])),
     ];
-    for (damage, checks, expected) in rows {
+    for (damage, checks, expected) in rows.into_iter().step_by(STEP) {
         let (mut mem, _) = chain();
         let undamaged = bytes(&mut mem);
         let head = apply(&mut mem, &[damage]);

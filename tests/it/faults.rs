@@ -270,6 +270,7 @@ fn a_refused_restore_of_a_dense_chain_gives_every_claim_back() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it takes half a minute, and that of a dense chain refuses too")]
 fn a_refused_restore_of_a_sparse_chain_gives_every_claim_back() {
     // Where the first block in use follows a gap, the sums of the counts are needed as well.
     let mut counts = [CAPACITY; 20];

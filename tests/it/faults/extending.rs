@@ -67,7 +67,10 @@ fn entries_are_appended_until_the_index_is_refused() {
     const NEW: u64 = if cfg!(miri) { 20 } else { 40 };
     for (before, new) in [(0, NEW), (7, NEW)] {
         let appended = refused(By::Heap, before, new);
-        assert!(appended.len() >= 4, "the index grows several times: {appended:?}");
+        assert!(
+            appended.len() >= if cfg!(miri) { 3 } else { 4 },
+            "the index grows several times: {appended:?}"
+        );
         assert!(appended.is_sorted_by(|a, b| a < b), "{appended:?}");
         assert_eq!((appended.first(), appended.last()), (Some(&(before % 2)), Some(&new)));
     }

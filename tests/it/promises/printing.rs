@@ -102,7 +102,7 @@ fn a_console_that_fails_ends_the_dump_wherever_it_fails() {
     let mut set = BlockSet::<u64, _, _, 32>::new(&mem);
     set.extend_from_slice(&[SECRET; 3]).unwrap();
     let length = set.dump().to_string().len();
-    for room in 0..length {
+    for room in (0..length).step_by(if cfg!(miri) { 29 } else { 1 }) {
         assert!(write!(Console(room), "{}", set.dump()).is_err(), "{room} of {length} bytes");
     }
     assert!(write!(Console(length), "{}", set.dump()).is_ok());

@@ -29,10 +29,10 @@ fn created() -> Memory {
 fn every_byte(range: core::ops::Range<usize>, mut check: impl FnMut(usize, u8, &Memory)) {
     let mut memory = created();
     let image = memory.bytes().to_vec();
-    for offset in range {
-        // Under Miri one bit of the byte differs, and all bits.
+    // Under Miri, which opens two regions in a second, one bit of a byte in so many differs.
+    for offset in range.step_by(if cfg!(miri) { 13 } else { 1 }) {
         let changed = |value: u8| value ^ image[offset];
-        let some = |value: u8| [1 << (offset % 8), 0xff].contains(&changed(value));
+        let some = |value: u8| changed(value) == 1 << (offset % 8);
         let values = (0..=255).filter(|&value| changed(value) != 0);
         for value in values.filter(|&value| !cfg!(miri) || some(value)) {
             memory.bytes().copy_from_slice(&image);
@@ -112,7 +112,7 @@ fn memory_that_is_zero_or_half_created_is_blank() {
     let error = memory.open().unwrap_err();
     assert_eq!((error, error.errno()), (RegionError::Blank, 2));
     assert_eq!(error.to_string(), "no region has been created here yet");
-    for offset in (0..UNIT).step_by(if cfg!(miri) { 501 } else { 1 }) {
+    for offset in (0..UNIT).step_by(if cfg!(miri) { 2003 } else { 1 }) {
         memory.bytes()[offset] = 1;
         let error = memory.open().unwrap_err();
         assert!(matches!(error, RegionError::Magic { .. }), "offset {offset}: {error}");

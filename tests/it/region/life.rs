@@ -181,7 +181,7 @@ fn sets_with_blocks_of_every_size_are_handed_over() {
 fn a_region_keeps_every_duty_of_an_allocator() {
     use crate::conformance::every_duty;
 
-    let memory = Memory::new(0x1_0000_3000, 2000);
+    let memory = Memory::new(0x1_0000_3000, if cfg!(miri) { 60 } else { 2000 });
     let kexec = |previous: Option<Region>| match previous {
         None => memory.create_over().unwrap(),
         Some(_) => memory.open().unwrap(),

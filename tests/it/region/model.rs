@@ -221,7 +221,7 @@ impl World {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 150 },
+        cases: if cfg!(miri) { 2 } else { 150 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -229,7 +229,7 @@ proptest! {
     #[test]
     fn random_operations_do_as_the_list_says(
         base in 1_u64..64,
-        operations in prop::collection::vec(operation(), 1..if cfg!(miri) { 40 } else { 300 }),
+        operations in prop::collection::vec(operation(), 1..if cfg!(miri) { 12 } else { 300 }),
     ) {
         let mut world = World::new(base * UNIT as u64);
         operations.into_iter().for_each(|operation| world.perform(operation));

@@ -10,7 +10,7 @@ use crate::region::{Memory, UNIT, fill, lend_everything, unpreserve_free};
 #[test]
 fn blocks_of_every_size_are_naturally_aligned_wherever_the_region_is() {
     let bases = [0x1000, 0x3000, 0x4000, 0x7f_f000, 0xffff_ffff_f000, u64::MAX - 0xff_ffff];
-    for base in bases.into_iter().step_by(if cfg!(miri) { 5 } else { 1 }) {
+    for base in bases.into_iter().skip(if cfg!(miri) { 5 } else { 0 }) {
         let base = base / UNIT as u64 * UNIT as u64;
         let memory = Memory::new(base, 200);
         let region = memory.create().unwrap();

@@ -66,8 +66,11 @@ fn alike((there, gone): &Model) -> Vec<Key> {
 fn any_key_finds_its_own_entry_or_none_in_this_kernel_and_the_next() {
     let mut mem = Mock::new();
     let (mut table, model) = table(&mem);
-    let keys = alike(&model);
+    let mut keys = alike(&model);
     assert_eq!(keys.len(), 20 * 12 + 49 + 17 * 64);
+    if cfg!(miri) {
+        keys = keys.into_iter().step_by(13).collect();
+    }
     for &key in &keys {
         assert_finds(&mut table, &model, key);
     }

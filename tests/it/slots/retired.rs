@@ -64,7 +64,11 @@ fn a_slot_has_its_last_life_like_any_other_and_is_retired_behind_it_for_good() {
         assert_eq!(table.insert(7).unwrap().slot, slot);
     }
     assert!(keys.iter().chain([&last]).all(|&key| table.get(key).is_none()));
-    assert!((0..=u32::MAX).step_by(1 << 20).all(|life| table.get(Key { slot: 4, life }).is_none()));
+    assert!(
+        (0..=u32::MAX)
+            .step_by(if cfg!(miri) { 1 << 26 } else { 1 << 20 })
+            .all(|life| table.get(Key { slot: 4, life }).is_none())
+    );
     table.audit().unwrap();
 }
 

@@ -35,7 +35,7 @@ fn every_damage_of_a_chain_is_refused_and_what_is_before_it_is_salvaged() {
         (Next(3, NOWHERE), not_full(1), 3, d),
         (Next(3, a), not_full(1), 3, d),
     ];
-    for (damage, kind, sound, addr) in rows {
+    for (damage, kind, sound, addr) in rows.into_iter().step_by(if cfg!(miri) { 4 } else { 1 }) {
         let (mut mem, keys) = table();
         let head = apply(&mut mem, &[damage]);
         assert_refused(&mut mem, head, &keys, (kind, sound, addr));

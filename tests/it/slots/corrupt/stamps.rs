@@ -43,6 +43,9 @@ fn restores_as_it_says(mem: &mut Mock, keys: &[Key], slot: usize, stamp: u64) ->
     accepted
 }
 
+/// A test tries one slot of so many, and one bit: Miri takes a second for a few.
+const STEP: usize = if cfg!(miri) { 9 } else { 1 };
+
 #[test]
 fn any_stamp_is_an_error_by_its_slot_or_says_what_its_slot_is() {
     let (mut mem, keys) = table();
@@ -64,7 +67,7 @@ fn any_stamp_is_an_error_by_its_slot_or_says_what_its_slot_is() {
         (u64::MAX - 1, false),
         (u64::MAX, false),
     ];
-    for slot in 0..SLOTS {
+    for slot in (0..SLOTS).step_by(STEP) {
         for (stamp, accepted) in stamps {
             let was = restores_as_it_says(&mut mem, &keys, slot, stamp);
             assert_eq!(was, accepted, "slot {slot}: {stamp:#x}");
@@ -78,15 +81,15 @@ fn any_stamp_is_an_error_by_its_slot_or_says_what_its_slot_is() {
 fn any_flipped_bit_of_a_stamp_is_an_error_or_says_what_its_slot_is() {
     let (mut mem, keys) = table();
     let mut accepted = 0;
-    for slot in 0..SLOTS {
+    for slot in (0..SLOTS).step_by(STEP) {
         let stamp = mem.read(stamp_addr(slot), 8).try_into().map(u64::from_ne_bytes).unwrap();
-        for bit in 0..64 {
+        for bit in (0..64).step_by(STEP) {
             let flipped = restores_as_it_says(&mut mem, &keys, slot, stamp ^ (1 << bit));
             assert_eq!(flipped, bit < 32);
             accepted += usize::from(flipped);
         }
     }
-    assert_eq!(accepted, 32 * SLOTS);
+    assert_eq!(accepted, 32_usize.div_ceil(STEP) * SLOTS.div_ceil(STEP));
 }
 
 #[test]

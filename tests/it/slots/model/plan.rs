@@ -108,7 +108,8 @@ pub(super) struct Kernel {
 
 pub(super) fn kernels() -> impl Strategy<Value = Vec<Kernel>> {
     let found = || vec(vec(change(), 0..4), 0..3);
-    let kernel = (vec(any::<u8>(), 0..3), found(), vec(work(), 0..16), end());
+    let kernel =
+        (vec(any::<u8>(), 0..3), found(), vec(work(), 0..if cfg!(miri) { 5 } else { 16 }), end());
     let kernel = kernel.prop_map(|(old, found, works, end)| Kernel { old, found, works, end });
-    vec(kernel, 3..6)
+    vec(kernel, if cfg!(miri) { 2..3 } else { 3..6 })
 }
