@@ -285,9 +285,10 @@ pub(crate) fn on<S: Strategy>(values: S, test: impl Fn(&S::Value)) {
 
 /// A test for each entry, in blocks of several sizes.
 macro_rules! lists {
-    ($($name:ident: $entry:ty, in $($size:literal),+;)+) => {$(
+    ($($(#[$attribute:meta])* $name:ident: $entry:ty, in $($size:literal),+;)+) => {$(
         mod $name {
             #[test]
+            $(#[$attribute])*
             fn stay_the_list_they_would_be_through_every_change_and_reboot() {
                 $(if super::tried(size_of::<$entry>(), $size) {
                     super::on(super::kernels(), |kernels| super::live::<$entry, $size>(kernels));
@@ -295,6 +296,7 @@ macro_rules! lists {
             }
 
             #[test]
+            $(#[$attribute])*
             fn are_read_and_removed_as_from_a_list_whatever_blocks_they_are_found_in() {
                 $(if super::tried(size_of::<$entry>(), $size) {
                     super::on(super::found(), |found| super::inherit::<$entry, $size>(found));
@@ -302,6 +304,7 @@ macro_rules! lists {
             }
 
             #[test]
+            $(#[$attribute])*
             fn are_found_by_a_root_written_ahead_of_time_when_their_kernel_dies() {
                 $(if super::tried(size_of::<$entry>(), $size) {
                     super::on(super::saves(), |saves| super::die::<$entry, $size>(saves));
@@ -309,6 +312,7 @@ macro_rules! lists {
             }
 
             #[test]
+            $(#[$attribute])*
             fn are_salvaged_up_to_the_first_damaged_block() {
                 $(if super::tried(size_of::<$entry>(), $size) {
                     super::on(super::damaged(), |chain| super::salvage::<$entry, $size>(chain));
@@ -325,5 +329,6 @@ lists! {
     entries_of_16_bytes_aligned_to_16: u128, in 32, 64, 256;
     entries_of_64_bytes: [u64; 8], in 128, 256, 4096;
     entries_of_80_bytes: [u64; 10], in 128, 256, 4096;
+    #[cfg_attr(miri, ignore = "entries of a page take a minute")]
     entries_that_fill_a_block: [u64; 510], in 4096;
 }

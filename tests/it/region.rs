@@ -172,7 +172,7 @@ fn lend_everything(region: &Region) -> (usize, usize) {
     let (mut allocated, mut restored) = (0, 0);
     for log2 in (5..usize::BITS.min(48)).rev() {
         while let Ok(PreservedBlock { ptr, addr }) = region.alloc_preserve(1 << log2) {
-            assert!(bytes(ptr, 1 << log2).iter().all(|&byte| byte == 0));
+            assert!(*bytes(ptr, 1 << log2) == *vec![0; 1 << log2]);
             allocated += lend(addr, ptr, 1 << log2);
         }
     }

@@ -121,9 +121,10 @@ fn live<T: Sample, const B: usize>(kernels: &[Kernel]) {
 
 /// A test for each entry, in blocks of several sizes.
 macro_rules! tables {
-    ($($name:ident: $entry:ty, in $($size:literal),+;)+) => {$(
+    ($($(#[$attribute:meta])* $name:ident: $entry:ty, in $($size:literal),+;)+) => {$(
         mod $name {
             #[test]
+            $(#[$attribute])*
             fn stay_the_map_they_would_be_through_every_change_and_reboot() {
                 $(if super::tried(8 + size_of::<$entry>(), $size) {
                     super::on(super::kernels(), |kernels| super::live::<$entry, $size>(kernels));
@@ -138,5 +139,6 @@ tables! {
     entries_of_8_bytes_aligned_to_1: [u8; 8], in 32, 128;
     entries_of_16_bytes: [u64; 2], in 64, 256;
     entries_of_80_bytes: [u64; 10], in 128, 256, 8192;
+    #[cfg_attr(miri, ignore = "entries of a page take a minute")]
     entries_that_fill_a_block: [u64; 509], in 4096;
 }
