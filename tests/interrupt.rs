@@ -26,6 +26,8 @@
 mod looks;
 #[path = "interrupt/memory.rs"]
 mod memory;
+#[path = "it/ram.rs"]
+mod ram;
 #[path = "interrupt/region.rs"]
 mod region;
 #[path = "interrupt/slots.rs"]
@@ -47,7 +49,8 @@ use kho_block::{
     RestoreFromError,
 };
 
-use crate::memory::{BLOCK_SIZE, BLOCKS, Memory, Ram};
+use crate::memory::{BLOCK_SIZE, BLOCKS, Memory};
+use crate::ram::Ram;
 use crate::strict::{When, restore};
 
 /// Four of them fit into a block, and 16 bytes are left over.
@@ -78,9 +81,9 @@ const TAG: u64 = 7;
 /// (but for the only block of a set without any), if its entries are not the first ones that were
 /// pushed, or if what is unused is not zero and no call is under way.
 fn found(copy: &Memory, when: When) -> usize {
-    let promise = OutgoingSet::<Entry, _, BLOCK_SIZE>::new(Ram(copy)).descriptor(TAG);
+    let promise = OutgoingSet::<Entry, _, BLOCK_SIZE>::new(copy.ram()).descriptor(TAG);
     let root = Descriptor { head: PhysAddr::to_wire(copy.root()), ..promise };
-    match restore::<Entry, _, BLOCK_SIZE>(Ram(copy), &root, TAG, when) {
+    match restore::<Entry, _, BLOCK_SIZE>(copy.ram(), &root, TAG, when) {
         Ok(set) => {
             for (i, found) in set.iter().enumerate() {
                 assert_eq!(*found, entry(i), "entry {i} of {}", set.len());
@@ -107,7 +110,7 @@ fn interrupted(
     if stepper::is_child() {
         let memory = Memory::shared(stdin());
         memory.poison();
-        let mut set = Set::new(Ram(memory));
+        let mut set = Set::new(memory.ram());
         set.extend_from_slice(&entries(0..filled)).unwrap();
         memory.set_root(set.first_block());
         stepper::be_stepped(|| work(memory, &mut set));
@@ -121,7 +124,7 @@ fn interrupted(
     let stops = stepper::step(test, file, || {
         if copy.follow(shared) {
             changes = changes.saturating_add(1);
-            copy.forget_claims();
+            copy.reboot();
             let when = if changes == 1 { When::AtRest } else { When::Any };
             let length = found(&copy, when);
             if seen.last() != Some(&length) {
@@ -130,7 +133,7 @@ fn interrupted(
         }
     });
     assert_eq!(seen, lengths.into_iter().collect::<Vec<_>>());
-    copy.forget_claims();
+    copy.reboot();
     assert_eq!(seen.last(), Some(&found(&copy, When::AtRest)));
     println!("{test}: {stops} stops, {changes} states of memory");
 }
@@ -363,7 +366,7 @@ fn a_destroyed_set_starts_anew() {
 fn a_dropped_chain_is_empty_until_its_head_is_freed() {
     let lengths = [9, 4, 0, DANGLING];
     interrupted("a_dropped_chain_is_empty_until_its_head_is_freed", 9, lengths, |memory, set| {
-        drop(mem::replace(set, Set::new(Ram(memory))));
+        drop(mem::replace(set, Set::new(memory.ram())));
     });
 }
 
@@ -372,7 +375,8 @@ fn an_adopted_set_goes_on_and_is_left_where_it_is() {
     let lengths = [6, 7, 8, 9, 8, 7];
     interrupted("an_adopted_set_goes_on_and_is_left_where_it_is", 6, lengths, |memory, set| {
         let head = set.take().into_head();
-        let taken = IncomingSet::<Entry, _, BLOCK_SIZE>::restore(Ram(memory), head).unwrap();
+        memory.reboot();
+        let taken = IncomingSet::<Entry, _, BLOCK_SIZE>::restore(memory.ram(), head).unwrap();
         let mut adopted = taken.adopt().unwrap();
         adopted.grow(12).unwrap();
         for i in 6..9 {

@@ -1,36 +1,38 @@
-//! What is read and written of a table, as the processor tells: of restoring, each header and each
-//! stamp once, and nothing else.
+//! What is read and written of a set and of a table, as the processor tells: of restoring, each header
+//! and each stamp once, and nothing else.
 //!
 //! The blocks lie in pages that are closed. An instruction that touches one faults; the handler takes
 //! note of where, and whether it was to write, opens that page, and lets the one instruction run: a
 //! trap behind it closes all pages again.
 //!
-//! Unsafe is open here to map the pages, to handle the signals, and to implement the allocator.
+//! Unsafe is open here to map the pages and to handle the signals.
 
-#![expect(unsafe_code, reason = "closes pages, handles signals, and lends blocks")]
+#![expect(unsafe_code, reason = "closes pages, and handles signals")]
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers of a test are small")]
 
-use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::ptr::{NonNull, without_provenance_mut};
 use core::sync::atomic::Ordering::Relaxed;
-use core::sync::atomic::{AtomicUsize, compiler_fence};
+use core::sync::atomic::{AtomicU64, AtomicUsize, compiler_fence};
 use std::sync::{Mutex, PoisonError};
 
 use kho_block::{
-    AllocError, CarryAllocator, Entry, IncomingSlots, Key, OutgoingSlots, PhysAddr,
-    PreservedAllocator, PreservedBlock,
+    Entry, IncomingSet, IncomingSlots, Key, OutgoingSet, OutgoingSlots, PhysAddr, RestoreChecks,
+    RestoreErrorKind,
 };
 use nix::libc::{REG_EFL, REG_ERR, siginfo_t, ucontext_t};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use rustix::mm::{MprotectFlags, mprotect};
 
 use crate::memory::{file, map};
+use crate::ram::{Books, Ram};
 
 const PAGE_SIZE: usize = 4096;
 const BLOCK_SIZE: usize = 2 * PAGE_SIZE;
 const BLOCKS: usize = 3;
 const SIZE: usize = BLOCKS * BLOCK_SIZE;
+/// The physical address of each block.
+const ADDRS: [u64; BLOCKS] = [0x1_0000_0000, 0x1_0000_2000, 0x1_0000_4000];
 
 /// Of the second slot in a block the stamp ends a page, and the entry starts the next one.
 type Large = [u64; 508];
@@ -126,21 +128,28 @@ impl Drop for Handled {
     }
 }
 
-/// Blocks in pages that can be closed; what is known of them lies elsewhere. Nothing is ever freed.
+/// Blocks in pages that can be closed; what is known of them lies elsewhere.
 struct Pages {
-    base: NonNull<u8>,
-    lent: Cell<usize>,
+    words: &'static [AtomicU64],
+    books: Books,
 }
 
 impl Pages {
     fn new() -> Self {
-        Self { base: map(file(SIZE), SIZE), lent: Cell::new(0) }
+        let words =
+            NonNull::slice_from_raw_parts(map(file(SIZE), SIZE).cast::<AtomicU64>(), SIZE / 8);
+        // SAFETY: so many words are mapped for good.
+        Self { words: unsafe { words.as_ref() }, books: Books::default() }
+    }
+
+    fn ram(&self) -> Ram<'_> {
+        Ram::new(self.words, &ADDRS, &self.books)
     }
 
     /// What `work` touches, instruction by instruction.
     fn looks<R>(&self, work: impl FnOnce() -> R) -> (Vec<Look>, R) {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let base = self.base.addr().get();
+        let base = self.words.as_ptr().addr();
         BASE.store(base, Relaxed);
         COUNT.store(0, Relaxed);
         let handled =
@@ -159,51 +168,10 @@ impl Pages {
         };
         (LOOKS.iter().take(count).map(look).collect(), result)
     }
-
-    fn addr(number: usize) -> PhysAddr {
-        PhysAddr::new(0x1_0000_0000 + u64::try_from(number * BLOCK_SIZE).unwrap()).unwrap()
-    }
-
-    fn block(&self, number: usize) -> NonNull<u8> {
-        // SAFETY: so many blocks are mapped.
-        unsafe { self.base.add(number * BLOCK_SIZE) }
-    }
 }
 
-// SAFETY: each block is lent once by `alloc_preserve`, zeroed as the file is, and once by `restore`,
-// which a test calls for what was left; and stays mapped. Blocks are aligned to pages.
-unsafe impl PreservedAllocator for &Pages {
-    fn alloc_preserve(&self, _: usize) -> Result<PreservedBlock, AllocError> {
-        let number = self.lent.get();
-        if number == BLOCKS {
-            return Err(AllocError);
-        }
-        self.lent.set(number + 1);
-        Ok(PreservedBlock { ptr: self.block(number), addr: Pages::addr(number) })
-    }
-
-    unsafe fn unpreserve_free(&self, _: NonNull<u8>, _: usize) {}
-
-    fn restore(&self, addr: PhysAddr, _: usize) -> Option<NonNull<u8>> {
-        (0..BLOCKS).find(|&number| Pages::addr(number) == addr).map(|number| self.block(number))
-    }
-
-    unsafe fn unrestore(&self, _: NonNull<u8>, _: usize) {}
-
-    unsafe fn restore_free(&self, _: NonNull<u8>, _: usize) {}
-}
-
-// SAFETY: what was left can be left again.
-unsafe impl CarryAllocator for &Pages {
-    unsafe fn preserve(&self, _: NonNull<u8>, _: usize) -> Result<(), AllocError> {
-        Ok(())
-    }
-
-    unsafe fn unpreserve(&self, _: NonNull<u8>, _: usize) {}
-}
-
-type Table<'m, T> = OutgoingSlots<T, &'m Pages, BLOCK_SIZE>;
-type Taken<'m, T> = IncomingSlots<T, &'m Pages, BLOCK_SIZE>;
+type Table<'m, T> = OutgoingSlots<T, Ram<'m>, BLOCK_SIZE>;
+type Taken<'m, T> = IncomingSlots<T, Ram<'m>, BLOCK_SIZE>;
 
 /// Where the stamp of a slot is, in all blocks; the entry is behind it.
 fn stamp<T: Entry>(slot: usize) -> usize {
@@ -214,12 +182,14 @@ fn stamp<T: Entry>(slot: usize) -> usize {
 /// Leaves a table of so many slots in three blocks, of which every third one is free; returns where it
 /// starts, and the keys of the others.
 fn leave<T: Entry>(pages: &Pages, slots: usize) -> (Option<PhysAddr>, Vec<Key>) {
-    let mut table = Table::<T>::new(pages);
+    let mut table = Table::<T>::new(pages.ram());
     let mut keys: Vec<Key> =
         (0..slots).map(|_| table.insert(T::new_zeroed()).map_err(drop).unwrap()).collect();
     keys.retain(|&key| key.slot % 3 != 1 || table.remove(key).is_none());
     assert_eq!(table.block_count(), BLOCKS);
-    (table.seal().leave(), keys)
+    let head = table.seal().leave();
+    pages.books.reboot();
+    (head, keys)
 }
 
 /// Restoring reads each header once, and each stamp once: two words for each block, in the order of
@@ -227,7 +197,7 @@ fn leave<T: Entry>(pages: &Pages, slots: usize) -> (Option<PhysAddr>, Vec<Key>) 
 fn assert_restored_by_a_look_at_each<T: Entry>(slots: usize) {
     let pages = Pages::new();
     let (head, keys) = leave::<T>(&pages, slots);
-    let (looks, table) = pages.looks(|| Taken::<T>::restore(&pages, head).unwrap());
+    let (looks, table) = pages.looks(|| Taken::<T>::restore(pages.ram(), head).unwrap());
     let headers = (0..BLOCKS).flat_map(|block| [0, 8].map(|word| Read(block * BLOCK_SIZE + word)));
     let stamps = (0..slots).map(|slot| Read(stamp::<T>(slot)));
     assert_eq!(looks, headers.chain(stamps).collect::<Vec<_>>());
@@ -249,7 +219,7 @@ fn a_look_up_reads_one_stamp_and_iterating_reads_each_once() {
     let pages = Pages::new();
     let slots = 2 * Table::<u64>::SLOTS_PER_BLOCK + 2;
     let (head, keys) = leave::<u64>(&pages, slots);
-    let table = Taken::<u64>::restore(&pages, head).unwrap();
+    let table = Taken::<u64>::restore(pages.ram(), head).unwrap();
     let [.., last] = keys[..] else { panic!("there are keys") };
     for key in [keys[0], last, Key { slot: 1, life: 1 }, Key { slot: 0, life: 3 }] {
         let slot = usize::try_from(key.slot).unwrap();
@@ -276,7 +246,7 @@ fn inserting_and_removing_touch_one_slot_the_entry_and_its_stamp_in_the_order_of
     let pages = Pages::new();
     let slots = 2 * Table::<u64>::SLOTS_PER_BLOCK + 2;
     let (head, keys) = leave::<u64>(&pages, slots);
-    let mut table = Taken::<u64>::restore(&pages, head).unwrap().adopt().unwrap();
+    let mut table = Taken::<u64>::restore(pages.ram(), head).unwrap().adopt().unwrap();
     // Into a free slot: of three in a row, the one in the middle.
     let at = stamp::<u64>(1);
     let (looks, key) = pages.looks(|| table.insert(7).unwrap());
@@ -297,4 +267,41 @@ fn inserting_and_removing_touch_one_slot_the_entry_and_its_stamp_in_the_order_of
     let (looks, key) = pages.looks(|| table.insert(7).unwrap());
     assert_eq!(usize::try_from(key.slot).unwrap(), slots);
     assert_eq!(looks, [Write(at + 8), Write(at), Write(2 * BLOCK_SIZE + 8)]);
+}
+
+#[test]
+fn restoring_a_set_reads_each_header_once_and_writes_nothing() {
+    type Set<'m> = OutgoingSet<u64, Ram<'m>, BLOCK_SIZE>;
+    type Restored<'m> = IncomingSet<u64, Ram<'m>, BLOCK_SIZE>;
+    const CAPACITY: usize = Set::CAPACITY_PER_BLOCK;
+    let is_header = |look: &Look| matches!(look, Read(offset) if offset % BLOCK_SIZE < 16);
+    for blocks in 0..=BLOCKS {
+        let pages = Pages::new();
+        let mut set = Set::new(pages.ram());
+        set.extend_from_slice(&vec![7; blocks * CAPACITY]).unwrap();
+        set.pop();
+        let len = set.len();
+        let head = set.into_head();
+        pages.books.reboot();
+        let headers = || (0..blocks).flat_map(|n| [0, 8].map(|word| Read(n * BLOCK_SIZE + word)));
+        for checks in [RestoreChecks::empty(), RestoreChecks::all()] {
+            let restore = || Restored::restore_with(pages.ram(), head, checks).unwrap();
+            let (looks, set) = pages.looks(restore);
+            assert!(set.iter().eq(&vec![7; len]));
+            let (looks, tail): (Vec<_>, Vec<_>) = looks.into_iter().partition(is_header);
+            assert_eq!(looks, headers().collect::<Vec<_>>());
+            // A check of what is behind the entries reads the room of the one that is missing.
+            let is_room = |look: &Look| matches!(*look, Read(at) if at >= blocks * BLOCK_SIZE - 8);
+            assert!(tail.iter().all(is_room), "{tail:?}");
+            assert_eq!(tail.is_empty(), checks.is_empty() || blocks == 0);
+        }
+
+        // Nor does a walk that ends in an error, and gives back what it had.
+        let Some(last) = blocks.checked_sub(1) else { continue };
+        pages.words[last * BLOCK_SIZE / 8 + 1].store(u64::MAX, Relaxed);
+        let (looks, error) = pages.looks(|| Restored::restore(pages.ram(), head).unwrap_err());
+        let kind = RestoreErrorKind::CountTooLarge { count: u64::MAX, capacity: CAPACITY };
+        assert_eq!((error.kind, error.block), (kind, last));
+        assert_eq!(looks, headers().collect::<Vec<_>>());
+    }
 }

@@ -17,7 +17,8 @@ use std::io::stdin;
 use kho_block::{Descriptor, Key, PhysAddr, RestoreError, RestoreErrorKind, RestoreFromError};
 
 use self::kernels::{Rows, States, Taken, entry_of, fill, found, go_on, holes, insert};
-use crate::memory::{BLOCKS, Memory, Ram};
+use crate::memory::{BLOCKS, Memory};
+use crate::ram::Ram;
 use crate::strict::When;
 use crate::{TAG, entry, stepper};
 
@@ -25,14 +26,14 @@ type Table = kernels::Table<Ram<'static>>;
 
 /// What the root of `memory` says, which is true at every instant.
 fn root(memory: &Memory) -> Descriptor {
-    let promise = kernels::Table::new(Ram(memory)).descriptor(TAG);
+    let promise = kernels::Table::new(memory.ram()).descriptor(TAG);
     Descriptor { head: PhysAddr::to_wire(memory.root()), ..promise }
 }
 
 /// What a new kernel finds in `copy`; `None` if its root names a block that is not preserved any
 /// more, and nor is another.
 fn look(copy: &Memory, when: When) -> Option<Rows> {
-    match found(Ram(copy), &root(copy), when) {
+    match found(copy.ram(), &root(copy), when) {
         Ok(rows) => Some(rows),
         Err(RestoreFromError::Chain(RestoreError {
             kind: RestoreErrorKind::NotPreserved { .. },
@@ -73,7 +74,7 @@ fn stepped(
     if stepper::is_child() {
         let memory = Memory::shared(stdin());
         memory.poison();
-        let mut table = Table::new(Ram(memory));
+        let mut table = Table::new(memory.ram());
         table.grow(1).unwrap();
         memory.set_root(table.first_block());
         ready(&mut table);
@@ -91,21 +92,21 @@ fn stepped(
         }
         changes = changes.saturating_add(1);
         later.follow(&copy);
-        later.forget_claims();
+        later.reboot();
         let when = if changes == 1 { When::AtRest } else { When::Any };
         let rows = look(&later, when);
         if let Some(rows) = &rows {
             let there: BTreeSet<_> =
                 rows.iter().map(|(&slot, &(life, _))| Key { slot, life }).collect();
             let gone = keys.difference(&there).copied().collect();
-            next(Ram(&later), &root(&later), rows, &gone);
+            next(later.ram(), &root(&later), rows, &gone);
             keys.extend(there);
         }
         if seen.last() != Some(&rows) {
             seen.push(rows);
         }
     });
-    copy.forget_claims();
+    copy.reboot();
     assert_eq!(seen.last(), Some(&look(&copy, When::AtRest)));
     assert_eq!(States(seen), states);
     println!("slots::{test}: {stops} stops, {changes} states of memory");
@@ -308,7 +309,8 @@ fn an_adopted_table_goes_on_and_is_left_where_it_is() {
     interrupted(test, with_holes, states, |memory, table| {
         let root = table.descriptor(TAG);
         assert_eq!(table.take().seal().leave(), memory.root());
-        let mut taken = Taken::restore_from(Ram(memory), &root, TAG).unwrap();
+        memory.reboot();
+        let mut taken = Taken::restore_from(memory.ram(), &root, TAG).unwrap();
         assert_eq!(taken.remove(Key { slot: 5, life: 1 }), Some(entry(5)));
         let mut adopted = taken.adopt().unwrap();
         insert(&mut adopted, [1, 3], 7);

@@ -3,7 +3,6 @@
 use kho_block::mock::{Calls, Mock};
 use kho_block::{BlockSet, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing, PhysAddr};
 
-pub(crate) mod looks;
 mod restoring;
 
 const BLOCK_SIZE: usize = 64;

@@ -33,9 +33,10 @@ use kho_block::{BlockHeader, IncomingSet, PhysAddr, RestoreChecks, RestoreErrorK
 use self::checker::{
     BLOCK_SIZE, BLOCKS, CAPACITY, COUNTS, Case, Entry, LINKS, Link, Verdict, WRITTEN,
 };
-use self::world::{Memory, World};
+use self::world::World;
+use crate::ram::Ram;
 
-type Set<'w, 'm> = IncomingSet<Entry, &'w World<'m>, BLOCK_SIZE>;
+type Set<'w> = IncomingSet<Entry, Ram<'w>, BLOCK_SIZE>;
 
 /// States of a block: a count and a link.
 const STATES: u64 = 6 * 8;
@@ -58,12 +59,13 @@ impl Choices {
 }
 
 /// Restores a case twice, salvages it, and holds all against the checker's verdict, which it returns.
-fn verify(case: &Case, world: &World<'_>) -> Verdict {
+fn verify(case: &Case, world: &World) -> Verdict {
     let image = case.image();
     world.load(case.preserved, &image);
     let verdict = case.judge();
     let head = PhysAddr::new(case.head.addr());
-    let restore = || Set::restore_with(world, head, case.checks);
+    let ram = world.ram();
+    let restore = || Set::restore_with(ram, head, case.checks);
     match &verdict {
         Verdict::Refused(kind, block, addr) => {
             for _ in 0..2 {
@@ -73,7 +75,7 @@ fn verify(case: &Case, world: &World<'_>) -> Verdict {
             }
             if case.checks.is_empty() {
                 let sound = case.path(*block);
-                let (set, error) = Set::salvage(world, head);
+                let (set, error) = Set::salvage(ram, head);
                 let error = error.unwrap();
                 assert_eq!((error.kind, error.block, error.addr.get()), (*kind, *block, *addr));
                 verify_scan(case, &image, &sound, Some((*kind, *block, *addr)));
@@ -96,7 +98,7 @@ fn verify(case: &Case, world: &World<'_>) -> Verdict {
     }
     assert_eq!(world.image(), image, "nothing is written");
     if let Verdict::Restored(blocks) = &verdict {
-        let (salvaged, error) = Set::salvage(world, head);
+        let (salvaged, error) = Set::salvage(ram, head);
         assert_eq!(error, None, "nothing is damaged");
         verify_contents(case, blocks, &salvaged);
         assert_eq!(salvaged.release(), head);
@@ -110,7 +112,7 @@ fn verify(case: &Case, world: &World<'_>) -> Verdict {
 }
 
 /// The bits of blocks.
-fn bits(blocks: &[usize]) -> u8 {
+fn bits(blocks: &[usize]) -> u64 {
     blocks.iter().fold(0, |bits, block| bits | 1 << block)
 }
 
@@ -158,7 +160,7 @@ fn verify_scan(
     assert!(reads <= 5 * BLOCKS, "{reads} reads");
 }
 
-fn verify_contents(case: &Case, blocks: &[usize], set: &Set<'_, '_>) {
+fn verify_contents(case: &Case, blocks: &[usize], set: &Set<'_>) {
     let in_use = |&block: &usize| usize::try_from(case.blocks[block].0).unwrap();
     let entries_of = |block| (0..in_use(block)).map(|slot| case.entry(*block, slot));
     let expected: Vec<Entry> = blocks.iter().flat_map(entries_of).collect();
@@ -203,8 +205,7 @@ fn place(verdict: &Verdict) -> usize {
 fn verify_all(cases: u64, step: usize, case: impl Fn(Choices) -> Case + Sync) -> Tally {
     let threads = thread::available_parallelism().unwrap().get();
     let work = |thread: usize| {
-        let memory = Memory::new();
-        let world = World::new(&memory);
+        let world = World::new();
         let mut tally = [0; 8];
         for number in (0..cases).step_by(step).skip(thread).step_by(threads) {
             let mut running = Running(number, None);

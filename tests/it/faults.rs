@@ -8,9 +8,9 @@ use kho_block::{
     RestoreFromError,
 };
 
-use crate::heap::{self, Sheltered};
+use crate::heap::{self, Sheltered, sheltered};
 
-pub(crate) mod crooked;
+mod crooked;
 mod extending;
 mod salvaging;
 
@@ -40,7 +40,7 @@ fn refused<E>(
     for n in 0.. {
         let mem = Mock::new();
         let held = heap::held();
-        let mut set = Set::new(Sheltered(&mem));
+        let mut set = Set::new(sheltered(&mem));
         set.extend_from_slice(&(0..entries).collect::<Vec<_>>()).unwrap();
         let shape = |set: &Set<'_>| {
             (set.len(), set.block_count(), set.first_block(), set.head(), mem.live())
@@ -117,7 +117,7 @@ fn a_refused_push_gives_its_entry_back() {
 #[test]
 fn a_push_into_a_free_slot_asks_nobody() {
     let mem = Mock::refusing(1);
-    let mut set = Set::new(Sheltered(&mem));
+    let mut set = Set::new(sheltered(&mem));
     set.push(0).unwrap();
     heap::refusing(0, || set.push(1)).unwrap();
     assert_eq!(set.push(2).unwrap_err().entry, 2);
@@ -141,7 +141,7 @@ fn a_refused_slice_is_appended_not_even_in_part() {
 #[test]
 fn what_never_allocates_cannot_be_refused() {
     let mem = Mock::new();
-    let mut set = Set::new(Sheltered(&mem));
+    let mut set = Set::new(sheltered(&mem));
     set.grow(9).unwrap();
     mem.refuse_after(0);
     let (asked, ()) = heap::counting(|| {
@@ -199,7 +199,7 @@ fn refused_restore(
     let held = heap::held();
     let set = loop {
         let calls = mem.calls();
-        match heap::refusing(refusals.len(), || restore(Sheltered(mem), entries.len())) {
+        match heap::refusing(refusals.len(), || restore(sheltered(mem), entries.len())) {
             Ok(set) => break set,
             Err(error) => {
                 let RestoreError { kind, block, addr, .. } = error;
@@ -218,14 +218,14 @@ fn refused_restore(
     drop(set);
     assert_eq!(heap::held(), held);
     assert_eq!((mem.live(), mem.unclaimed()), (0, counts.len()), "dropped, and given back");
-    restore(Sheltered(mem), entries.len()).unwrap().destroy();
+    restore(sheltered(mem), entries.len()).unwrap().destroy();
     assert_eq!(heap::held(), held);
     assert_eq!(mem.calls().restore_free, counts.len());
     mem.assert_clean();
 
     let mut again = Mock::new();
     left(&mut again, counts);
-    let restored = heap::counting(|| restore(Sheltered(&again), entries.len()).map(drop));
+    let restored = heap::counting(|| restore(sheltered(&again), entries.len()).map(drop));
     assert_eq!(restored, (refusals.len(), Ok(())), "one refusal for each allocation");
     refusals
 }
@@ -286,7 +286,7 @@ fn a_refused_restore_of_a_sparse_chain_gives_every_claim_back() {
 #[test]
 fn a_single_block_needs_an_index_and_no_block_needs_none() {
     assert_eq!(refused_restores(&[1], RestoreChecks::all(), DescriptorFlags::all()), [0]);
-    let empty = heap::counting(|| Taken::restore(Sheltered(&Mock::new()), None).map(drop));
+    let empty = heap::counting(|| Taken::restore(sheltered(&Mock::new()), None).map(drop));
     assert_eq!(empty, (0, Ok(())), "no blocks, no index");
 }
 
@@ -304,20 +304,20 @@ fn a_number_of_entries_that_differs_gives_every_claim_back() {
         entries: 4,
         tag: 7,
     };
-    let error = Taken::restore_from(Sheltered(&mem), &descriptor, 7).unwrap_err();
+    let error = Taken::restore_from(sheltered(&mem), &descriptor, 7).unwrap_err();
     let RestoreFromError::Descriptor(error) = error else { panic!("{error}") };
     assert_eq!((error.field, error.found, error.expected), (DescriptorField::Entries, 4, 5));
     assert_eq!((mem.live(), mem.unclaimed(), mem.calls().unrestore), (0, 3, 3));
 
     let descriptor = Descriptor { entries: 5, ..descriptor };
-    let set = Taken::restore_from(Sheltered(&mem), &descriptor, 7).unwrap();
+    let set = Taken::restore_from(sheltered(&mem), &descriptor, 7).unwrap();
     assert!(set.iter().eq(&entries));
 }
 
 #[test]
 fn what_exceeds_the_limit_asks_nobody() {
     let mem = Mock::new();
-    let mut set = Set::new(Sheltered(&mem));
+    let mut set = Set::new(sheltered(&mem));
     set.extend_from_slice(&[1, 2, 3]).unwrap();
     let calls = mem.calls();
     for count in [usize::MAX, usize::MAX - 1, MAX_BLOCKS * 2 + 1] {

@@ -1,17 +1,23 @@
 //! The heap of this test binary: it counts what each thread allocates, and refuses it on request.
 //!
-//! Unsafe is open here to stand in for the global allocator, and for the preserved one in front of
-//! it: a mock's tables are on the same heap but are not what the tests want refused.
+//! A mock's tables are on the same heap, but are not what the tests want refused.
+//!
+//! Unsafe is open here to stand in for the global allocator, and to give a mock what is not its own.
 
-#![expect(unsafe_code, reason = "implements two allocators, each by passing every call on")]
+#![expect(
+    unsafe_code,
+    reason = "implements the heap, by passing every call on, and misuses a mock"
+)]
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use core::ptr::{NonNull, null_mut};
 use std::alloc::System;
 
+use kho_block::PreservedAllocator;
 use kho_block::mock::{Mock, POISON};
-use kho_block::{AllocError, CarryAllocator, PhysAddr, PreservedAllocator, PreservedBlock};
+
+use crate::altered::{Altered, Change};
 
 /// What one thread asked of the heap. Its fields have no destructors and are there before the first
 /// allocation, so the allocator may use them at any time.
@@ -54,7 +60,7 @@ pub(crate) fn counting<R>(f: impl FnOnce() -> R) -> (usize, R) {
     (ACCOUNT.with(|account| account.asked.get()).wrapping_sub(before), result)
 }
 
-/// Allocations that this thread has not freed yet, but for those of [`Sheltered`] mocks. Only
+/// Allocations that this thread has not freed yet, but for those of [sheltered] mocks. Only
 /// differences mean anything.
 pub(crate) fn held() -> usize {
     ACCOUNT.with(|account| account.held.get())
@@ -125,56 +131,24 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// A mock that gets all the heap it asks for.
+/// Gives a mock all the heap it asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sheltered<'a>(pub(crate) &'a Mock);
+pub(crate) struct Shelter;
 
-impl<'a> Sheltered<'a> {
-    fn shelter<R>(self, f: impl FnOnce(&'a Mock) -> R) -> R {
+impl Change for Shelter {
+    fn make<R>(&self, call: impl FnOnce() -> R) -> R {
         ACCOUNT.with(|account| account.sheltered.set(true));
-        let result = f(self.0);
+        let result = call();
         ACCOUNT.with(|account| account.sheltered.set(false));
         result
     }
 }
 
-// SAFETY: every duty is paid by the mock, whose methods these are (9: a copy leads to the same one).
-unsafe impl PreservedAllocator for Sheltered<'_> {
-    fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
-        self.shelter(|mock| mock.alloc_preserve(size))
-    }
+pub(crate) type Sheltered<'m> = Altered<'m, Shelter>;
 
-    unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, size: usize) {
-        // SAFETY: the caller's duties are those of the method it forwards to.
-        self.shelter(|mock| unsafe { mock.unpreserve_free(ptr, size) });
-    }
-
-    fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
-        self.shelter(|mock| mock.restore(addr, size))
-    }
-
-    unsafe fn unrestore(&self, ptr: NonNull<u8>, size: usize) {
-        // SAFETY: the caller's duties are those of the method it forwards to.
-        self.shelter(|mock| unsafe { mock.unrestore(ptr, size) });
-    }
-
-    unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
-        // SAFETY: the caller's duties are those of the method it forwards to.
-        self.shelter(|mock| unsafe { mock.restore_free(ptr, size) });
-    }
-}
-
-// SAFETY: as above.
-unsafe impl CarryAllocator for Sheltered<'_> {
-    unsafe fn preserve(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
-        // SAFETY: the caller's duties are those of the method it forwards to.
-        self.shelter(|mock| unsafe { mock.preserve(ptr, size) })
-    }
-
-    unsafe fn unpreserve(&self, ptr: NonNull<u8>, size: usize) {
-        // SAFETY: the caller's duties are those of the method it forwards to.
-        self.shelter(|mock| unsafe { mock.unpreserve(ptr, size) });
-    }
+/// A mock whose own allocations neither count nor fail.
+pub(crate) const fn sheltered(mem: &Mock) -> Sheltered<'_> {
+    Altered::new(mem, Shelter)
 }
 
 /// The ways to give a block back.

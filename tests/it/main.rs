@@ -9,6 +9,7 @@
     reason = "a test that goes wrong panics, also in the functions that it calls"
 )]
 
+mod altered;
 mod carry;
 mod conformance;
 mod corrupt;
@@ -25,6 +26,7 @@ mod kho;
 mod linux;
 mod model;
 mod promises;
+mod ram;
 mod region;
 mod slots;
 mod versions;

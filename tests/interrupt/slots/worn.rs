@@ -1,11 +1,13 @@
 //! A kexec at any instant of the last life of a slot.
 
+use std::io::stdin;
+
 use kho_block::{Key, PhysAddr};
 
 use super::kernels::{LAST_LIFE, States, Taken, fill, insert};
 use super::{Table, interrupted, remove, root};
 use crate::TAG;
-use crate::memory::{Memory, Ram};
+use crate::memory::Memory;
 
 /// Four entries, of which one has the last life of its slot; another slot is free, for one that will
 /// have. A kernel that lives long enough comes to that by itself.
@@ -27,7 +29,8 @@ fn a_slot_that_loses_its_last_life_is_retired_in_one_go() {
     let states = States(vec![Some(rows.into())]).without([1]).with(2, LAST_LIFE, 7);
     let states = states.with(4, 1, 8).without([2]).with(5, 1, 9).with(6, 1, 10).without([6]);
     let test = "worn::a_slot_that_loses_its_last_life_is_retired_in_one_go";
-    let ready = |table: &mut Table| worn(table.allocator().0, table);
+    // In the same file, mapped once more.
+    let ready = |table: &mut Table| worn(Memory::shared(stdin()), table);
     interrupted(test, ready, states, |memory, table| {
         remove(table, [1, LAST_LIFE], 1);
         assert_eq!((table.retired(), table.remove(Key { slot: 1, life: LAST_LIFE })), (1, None));
@@ -38,7 +41,8 @@ fn a_slot_that_loses_its_last_life_is_retired_in_one_go() {
         assert_eq!((table.len(), table.slot_count(), table.retired()), (4, 6, 2));
         // So it is for a kernel that comes later.
         assert_eq!(table.take().seal().leave(), memory.root());
-        let taken = Taken::restore_from(Ram(memory), &root(memory), TAG).unwrap();
+        memory.reboot();
+        let taken = Taken::restore_from(memory.ram(), &root(memory), TAG).unwrap();
         *table = taken.adopt().unwrap();
         insert(table, [6, 1], 10);
         remove(table, [6, 1], 10);

@@ -39,7 +39,7 @@ fn judge(case: &Case, verdict: &Verdict) -> Result<Vec<usize>, (RestoreErrorKind
 
 /// Restores and salvages a case by the descriptors that it may have, and holds both against the
 /// verdict of a restore that is told the checks.
-pub(super) fn verify(case: &Case, verdict: &Verdict, world: &World<'_>) {
+pub(super) fn verify(case: &Case, verdict: &Verdict, world: &World) {
     // No descriptor promises that.
     if case.checks.contains(RestoreChecks::ZERO_TAIL) {
         return;
@@ -49,13 +49,14 @@ pub(super) fn verify(case: &Case, verdict: &Verdict, world: &World<'_>) {
     let has_entries = case.checks.contains(RestoreChecks::NO_EMPTY_BLOCKS);
     promises.set(DescriptorFlags::NO_EMPTY_BLOCKS, has_entries);
 
+    let ram = world.ram();
     let judged = judge(case, verdict);
     let sound = match &judged {
         Ok(blocks) => blocks.clone(),
         Err((_, block, _)) => case.path(*block),
     };
     let len: u64 = sound.iter().map(|&block| case.blocks[block].0).sum();
-    let plain = OutgoingSet::<Entry, _, BLOCK_SIZE>::new(world).descriptor(TAG);
+    let plain = OutgoingSet::<Entry, _, BLOCK_SIZE>::new(ram).descriptor(TAG);
     let plain = Descriptor { head: case.head.addr(), flags: promises.bits(), ..plain };
     let counted = (promises | DescriptorFlags::COUNTED).bits();
     for (root, is_true) in [
@@ -63,7 +64,7 @@ pub(super) fn verify(case: &Case, verdict: &Verdict, world: &World<'_>) {
         (Descriptor { entries: len, flags: counted, ..plain }, true),
         (Descriptor { entries: len + 1, flags: counted, ..plain }, false),
     ] {
-        let (set, error) = Set::salvage_from(world, &root, TAG);
+        let (set, error) = Set::salvage_from(ram, &root, TAG);
         match (error, &judged) {
             (None, Ok(_)) => assert!(is_true),
             (Some(RestoreFromError::Descriptor(error)), Ok(_)) => {
@@ -81,7 +82,7 @@ pub(super) fn verify(case: &Case, verdict: &Verdict, world: &World<'_>) {
         assert_eq!(world.taken(), (bits(&sound), 0), "all that is sound is kept");
         verify_contents(case, &sound, &set);
         drop(set);
-        let restored = Set::restore_from(world, &root, TAG);
+        let restored = Set::restore_from(ram, &root, TAG);
         assert_eq!(restored.as_ref().err(), error.as_ref(), "of restored and salvaged");
         let claims = if error.is_none() { bits(&sound) } else { 0 };
         assert_eq!(world.taken(), (claims, 0), "a restore is of all, or nothing");

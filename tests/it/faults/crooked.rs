@@ -1,19 +1,12 @@
 //! An allocator whose blocks are not where they should be: it is found out before it does harm.
-//!
-//! Unsafe is open here to implement such an allocator. All that it lends is memory of its own, twice
-//! as much as asked for, so that a crooked block is one that may be used all the same.
-
-#![expect(unsafe_code, reason = "implements `PreservedAllocator`, crookedly")]
 
 use core::cell::Cell;
-use core::ptr::NonNull;
 
 use kho_block::mock::{Calls, Mock};
 use kho_block::zerocopy::IntoBytes;
-use kho_block::{
-    AllocError, BlockHeader, GrowErrorKind, IncomingSet, OutgoingSet, PhysAddr, PreservedAllocator,
-    PreservedBlock, RestoreErrorKind,
-};
+use kho_block::{BlockHeader, GrowErrorKind, IncomingSet, OutgoingSet, PhysAddr, RestoreErrorKind};
+
+use crate::altered::{Altered, Change};
 
 /// What is crooked about a block, and by how many bytes: up to its size.
 #[derive(Clone, Copy, Debug)]
@@ -23,73 +16,29 @@ enum Shift {
 }
 use Shift::{Addr, Ptr};
 
-/// Lends blocks of a mock, the `until`th of them (and that alone) shifted. It stays on its thread.
-pub(crate) struct Crooked<'m> {
-    mem: &'m Mock,
+/// Shifts one block (and that alone), after so many. All that is lent is memory of the mock, whose
+/// blocks are twice as large, so that a crooked block is one that may be used all the same.
+struct Crook {
     until: Cell<usize>,
     shift: Shift,
-    /// The pointer that was shifted, as the mock knows it.
-    shifted: Cell<Option<NonNull<u8>>>,
 }
 
-impl<'m> Crooked<'m> {
-    fn new(mem: &'m Mock, until: usize, shift: Shift) -> Self {
-        Self { mem, until: Cell::new(until), shift, shifted: Cell::new(None) }
-    }
+impl Change for Crook {
+    const TIMES: usize = 2;
 
-    /// The pointer to lend for one of the mock's; whether this is the block's turn to be crooked.
-    fn lend(&self, ptr: NonNull<u8>) -> (NonNull<u8>, bool) {
-        let crooked = self.until.get() == 0;
-        self.until.set(self.until.get().wrapping_sub(1));
-        match self.shift {
-            Ptr(shift) if crooked => {
-                self.shifted.set(Some(ptr));
-                (ptr.map_addr(|addr| addr.saturating_add(shift)), crooked)
-            }
-            _ => (ptr, crooked),
+    fn shift(&self) -> (u64, usize) {
+        match (self.until.replace(self.until.get().wrapping_sub(1)), self.shift) {
+            (0, Addr(shift)) => (shift, 0),
+            (0, Ptr(shift)) => (0, shift),
+            _ => (0, 0),
         }
     }
-
-    /// The mock's pointer for one that was lent.
-    fn own(&self, ptr: NonNull<u8>) -> NonNull<u8> {
-        let Ptr(shift) = self.shift else { return ptr };
-        let lent = |own: &NonNull<u8>| own.addr().checked_add(shift) == Some(ptr.addr());
-        self.shifted.get().filter(lent).unwrap_or(ptr)
-    }
 }
 
-// SAFETY: by duty. 1 and 2: the first `size` bytes of a block of the mock's of twice that size, or
-// as many from `shift` on. 3 is broken, which the contract has a set refuse before it uses the block.
-// 4 to 9: as the mock has it, in whose books each block is twice as large.
-unsafe impl PreservedAllocator for Crooked<'_> {
-    fn alloc_preserve(&self, size: usize) -> Result<PreservedBlock, AllocError> {
-        let PreservedBlock { ptr, addr } = self.mem.alloc_preserve(2 * size)?;
-        let (ptr, crooked) = self.lend(ptr);
-        let addr = match self.shift {
-            Addr(shift) if crooked => addr.checked_add(shift).ok_or(AllocError)?,
-            _ => addr,
-        };
-        Ok(PreservedBlock { ptr, addr })
-    }
+type Crooked<'m> = Altered<'m, Crook>;
 
-    unsafe fn unpreserve_free(&self, ptr: NonNull<u8>, size: usize) {
-        // SAFETY: 1 and 2. the block that was lent for `ptr`, by the caller's duties.
-        unsafe { self.mem.unpreserve_free(self.own(ptr), 2 * size) }
-    }
-
-    fn restore(&self, addr: PhysAddr, size: usize) -> Option<NonNull<u8>> {
-        Some(self.lend(self.mem.restore(addr, 2 * size)?).0)
-    }
-
-    unsafe fn unrestore(&self, ptr: NonNull<u8>, size: usize) {
-        // SAFETY: 1 and 2. the block that was lent for `ptr`, by the caller's duties.
-        unsafe { self.mem.unrestore(self.own(ptr), 2 * size) }
-    }
-
-    unsafe fn restore_free(&self, ptr: NonNull<u8>, size: usize) {
-        // SAFETY: 1 and 2. the block that was lent for `ptr`, by the caller's duties.
-        unsafe { self.mem.restore_free(self.own(ptr), 2 * size) }
-    }
+fn crook(mem: &Mock, until: usize, shift: Shift) -> Crooked<'_> {
+    Altered::new(mem, Crook { until: Cell::new(until), shift })
 }
 
 /// Grows a set of `before` blocks to four, of which one is not aligned.
@@ -100,7 +49,7 @@ fn refused<const B: usize>(shift: Shift, before: usize, crooked: usize) {
     // The blocks lie at known addresses, two sizes apart.
     let place = |block: usize| u64::try_from(B * 2 * (block + 8)).unwrap();
     mem.place((0..4).map(place));
-    let mut set = Set::<B>::new(Crooked::new(&mem, crooked, shift));
+    let mut set = Set::<B>::new(crook(&mem, crooked, shift));
     let entries: Vec<u64> = (0..).take(before * capacity).collect();
     set.extend_from_slice(&entries).unwrap();
     let (first, live) = (set.first_block(), mem.live());
@@ -156,7 +105,7 @@ fn a_block_that_is_not_aligned_is_given_back_and_so_are_those_before_it() {
 fn a_push_that_meets_a_block_that_is_not_aligned_gives_its_entry_back() {
     for shift in [Addr(16), Ptr(16)] {
         let mem = Mock::new();
-        let mut set = OutgoingSet::<u64, _, 32>::new(Crooked::new(&mem, 1, shift));
+        let mut set = OutgoingSet::<u64, _, 32>::new(crook(&mem, 1, shift));
         let mut entries = 0..9;
         let error = set.try_extend(&mut entries).unwrap_err();
         assert_eq!((error.entry, error.errno(), mem.live()), (2, 22, 1));
@@ -171,7 +120,7 @@ fn a_push_that_meets_a_block_that_is_not_aligned_gives_its_entry_back() {
 fn a_pointer_need_not_be_aligned_to_more_than_a_page() {
     let mut mem = Mock::new();
     let entries: Vec<u64> = (0..3000).collect();
-    let mut set = OutgoingSet::<u64, _>::new(Crooked::new(&mem, 1, Ptr(4096)));
+    let mut set = OutgoingSet::<u64, _>::new(crook(&mem, 1, Ptr(4096)));
     set.extend_from_slice(&entries).unwrap();
     set.audit().unwrap();
     let second = set.entry_ptr(1022).unwrap().addr();
@@ -183,7 +132,7 @@ fn a_pointer_need_not_be_aligned_to_more_than_a_page() {
     let mut bytes = vec![0xff; 2 * 8192];
     bytes[4096..4096 + 24].copy_from_slice([0, 1, 7_u64].as_bytes());
     mem.leave(0x1_0000, &bytes);
-    let crooked = Crooked::new(&mem, 0, Ptr(4096));
+    let crooked = crook(&mem, 0, Ptr(4096));
     let set = IncomingSet::<u64, _>::restore(&crooked, PhysAddr::new(0x1_0000)).unwrap();
     assert!(set.iter().eq(&[7]));
     drop(set);
@@ -207,7 +156,7 @@ fn a_claim_whose_pointer_is_not_aligned_is_given_back_unread_and_so_are_those_be
                 mem.leave(addr(block), &bytes);
             }
             let head = PhysAddr::new(addr(0));
-            let alloc = Crooked::new(&mem, crooked, Ptr(shift));
+            let alloc = crook(&mem, crooked, Ptr(shift));
 
             let error = IncomingSet::<u64, _, 32>::restore(&alloc, head).unwrap_err();
             assert_eq!(error.kind, RestoreErrorKind::MisalignedPointer, "by {shift}");
@@ -222,7 +171,7 @@ fn a_claim_whose_pointer_is_not_aligned_is_given_back_unread_and_so_are_those_be
             assert_eq!((mem.calls(), mem.unclaimed()), (calls, BLOCKS), "all are given back");
 
             // What is before it can be salvaged.
-            let alloc = Crooked::new(&mem, crooked, Ptr(shift));
+            let alloc = crook(&mem, crooked, Ptr(shift));
             let (set, error) = IncomingSet::<u64, _, 32>::salvage(&alloc, head);
             assert_eq!(error.unwrap().kind, RestoreErrorKind::MisalignedPointer);
             assert!(set.iter().copied().eq((0..crooked).flat_map(|block| [addr(block); 2])));
@@ -230,7 +179,7 @@ fn a_claim_whose_pointer_is_not_aligned_is_given_back_unread_and_so_are_those_be
             drop(set);
 
             // And all of it, from an allocator that is straight.
-            let alloc = Crooked::new(&mem, usize::MAX, Ptr(shift));
+            let alloc = crook(&mem, usize::MAX, Ptr(shift));
             let mut set = IncomingSet::<u64, _, 32>::restore(&alloc, head).unwrap();
             assert_eq!(set.len(), 2 * BLOCKS);
             set.destroy();

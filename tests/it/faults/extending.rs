@@ -4,7 +4,7 @@ use kho_block::GrowErrorKind;
 use kho_block::mock::Mock;
 
 use super::{By, Set, assert_refused};
-use crate::heap::{self, Sheltered};
+use crate::heap::{self, sheltered};
 
 /// Extends a set of `before` entries by `new` ones, with all but the first `n` requests refused, for
 /// every `n` until it succeeds. Returns how many of the new entries were appended each time.
@@ -13,7 +13,7 @@ fn refused(by: By, before: u64, new: u64) -> Vec<u64> {
     for n in 0.. {
         let mem = Mock::new();
         let held = heap::held();
-        let mut set = Set::new(Sheltered(&mem));
+        let mut set = Set::new(sheltered(&mem));
         set.extend_from_slice(&(0..before).collect::<Vec<_>>()).unwrap();
         let mut entries = before..before + new;
 
@@ -79,7 +79,7 @@ fn entries_are_appended_until_the_index_is_refused() {
 #[test]
 fn an_iterator_that_knows_no_end_is_asked_for_one_entry_more_than_there_is_room_for() {
     let mem = Mock::refusing(3);
-    let mut set = Set::new(Sheltered(&mem));
+    let mut set = Set::new(sheltered(&mem));
     let mut asked = 0;
     let counting = core::iter::from_fn(|| {
         asked += 1;

@@ -2,7 +2,7 @@
 
 use kho_block::{Descriptor, DescriptorFlags, RestoreError, RestoreErrorKind, RestoreFromError};
 
-use super::{CAPACITY, Mock, Sheltered, Taken, addr_of, heap, left};
+use super::{CAPACITY, Mock, Sheltered, Taken, addr_of, heap, left, sheltered};
 
 /// Salvages a chain with all but the first `n` requests for heap refused, for every `n` until it
 /// succeeds. Returns how many blocks were salvaged each time.
@@ -17,7 +17,7 @@ fn refused(
     let held = heap::held();
     loop {
         let calls = mem.calls();
-        let (set, error) = heap::refusing(salvaged.len(), || salvage(Sheltered(mem)));
+        let (set, error) = heap::refusing(salvaged.len(), || salvage(sheltered(mem)));
         let blocks = set.block_count();
         set.audit().unwrap();
         assert!(set.iter().eq(&entries[..set.len()]));

@@ -2,7 +2,6 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::ptr::NonNull;
 use std::sync::{Arc, MutexGuard};
 use std::thread;
 
@@ -11,13 +10,13 @@ use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{
     AllocError, BlockAddrs, BlockHeader, BlockSet, Blocks, BlocksMut, BookFault, CapacityError,
     ChainLayout, Cursor, Descriptor, DescriptorError, FullError, GrowError, Incoming, IncomingSet,
-    Iter, IterMut, Outgoing, PhysAddr, PreservedAllocator, PreservedBlock, PreservedRanges,
-    PushError, Region, RegionError, RestoreChecks, RestoreError, RestoreFromError, Sealed,
-    SharedBlockSet, SharedReadGuard, SharedWriteGuard, Unclaimed, UnclaimedBlock, Writer,
+    Iter, IterMut, Outgoing, PhysAddr, PreservedRanges, PushError, Region, RegionError,
+    RestoreChecks, RestoreError, RestoreFromError, Sealed, SharedBlockSet, SharedReadGuard,
+    SharedWriteGuard, Unclaimed, UnclaimedBlock, Writer,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
-use crate::faults::crooked::Crooked;
+use crate::altered::Altered;
 
 fn is_send<T: Send>() {}
 fn is_sync<T: Sync>() {}
@@ -131,26 +130,8 @@ struct SendEntry(u64, PhantomData<SendOnly>);
 #[repr(transparent)]
 struct SyncEntry(u64, PhantomData<SyncOnly>);
 
-/// An allocator without memory that crosses threads as `M` does.
-struct Empty<M>(PhantomData<M>);
-
-#[expect(unsafe_code, reason = "implements an allocator, which lends nothing")]
-// SAFETY: nothing is lent, so that nothing is asked of what is.
-unsafe impl<M> PreservedAllocator for Empty<M> {
-    fn alloc_preserve(&self, _: usize) -> Result<PreservedBlock, AllocError> {
-        Err(AllocError)
-    }
-
-    unsafe fn unpreserve_free(&self, _: NonNull<u8>, _: usize) {}
-
-    fn restore(&self, _: PhysAddr, _: usize) -> Option<NonNull<u8>> {
-        None
-    }
-
-    unsafe fn unrestore(&self, _: NonNull<u8>, _: usize) {}
-
-    unsafe fn restore_free(&self, _: NonNull<u8>, _: usize) {}
-}
+/// An allocator that crosses threads as `M` does.
+type Marked<M> = Altered<'static, PhantomData<M>>;
 
 // A set that may only be sent may be sent with its lock. Nobody may share that: readers see the set
 // from several threads.
@@ -158,16 +139,16 @@ assert_impl_all!(SharedBlockSet<SendEntry, Mock>: Send);
 assert_not_impl_any!(SharedBlockSet<SendEntry, Mock>: Sync);
 assert_not_impl_any!(SharedReadGuard<'_, SendEntry, Mock>: Send, Sync);
 assert_not_impl_any!(SharedWriteGuard<'_, SendEntry, Mock>: Sync);
-assert_impl_all!(SharedBlockSet<u64, Empty<SendOnly>>: Send);
-assert_not_impl_any!(SharedBlockSet<u64, Empty<SendOnly>>: Sync);
-assert_not_impl_any!(SharedReadGuard<'_, u64, Empty<SendOnly>>: Send, Sync);
-assert_not_impl_any!(SharedWriteGuard<'_, u64, Empty<SendOnly>>: Sync);
+assert_impl_all!(SharedBlockSet<u64, Marked<SendOnly>>: Send);
+assert_not_impl_any!(SharedBlockSet<u64, Marked<SendOnly>>: Sync);
+assert_not_impl_any!(SharedReadGuard<'_, u64, Marked<SendOnly>>: Send, Sync);
+assert_not_impl_any!(SharedWriteGuard<'_, u64, Marked<SendOnly>>: Sync);
 
 // Nor may a set that may only be seen: a writer can take it to another thread.
 assert_not_impl_any!(SharedBlockSet<SyncEntry, Mock>: Send, Sync);
 assert_not_impl_any!(SharedWriteGuard<'_, SyncEntry, Mock>: Send);
-assert_not_impl_any!(SharedBlockSet<u64, Empty<SyncOnly>>: Send, Sync);
-assert_not_impl_any!(SharedWriteGuard<'_, u64, Empty<SyncOnly>>: Send);
+assert_not_impl_any!(SharedBlockSet<u64, Marked<SyncOnly>>: Send, Sync);
+assert_not_impl_any!(SharedWriteGuard<'_, u64, Marked<SyncOnly>>: Send);
 
 #[test]
 fn a_set_crosses_threads_as_its_entries_do_and_its_allocator() {
@@ -188,9 +169,9 @@ fn a_set_crosses_threads_as_its_entries_do_and_its_allocator() {
     assert_eq!(crosses!(Sealed<BlockSet<IsShared, Mock>>), (false, true));
 
     // An allocator that stays on its thread.
-    assert_eq!(crosses!(BlockSet<u64, Crooked<'_>>), (false, false));
-    assert_eq!(crosses!(IncomingSet<u64, Crooked<'_>>), (false, false));
-    assert_eq!(crosses!(Sealed<BlockSet<u64, Crooked<'_>>>), (false, false));
+    assert_eq!(crosses!(BlockSet<u64, Marked<*const u8>>), (false, false));
+    assert_eq!(crosses!(IncomingSet<u64, Marked<*const u8>>), (false, false));
+    assert_eq!(crosses!(Sealed<BlockSet<u64, Marked<*const u8>>>), (false, false));
     // Addresses are numbers, whatever is there.
     assert_eq!(crosses!(BlockAddrs<'_>), (true, true));
 }

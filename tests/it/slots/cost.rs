@@ -6,9 +6,8 @@ use kho_block::mock::{Calls, Mock};
 use kho_block::{IncomingSlots, Key, MAX_BLOCKS, OutgoingSlots, PhysAddr};
 
 use super::{BLOCK_SIZE, Table, Taken};
-use crate::cost::looks::OneLook;
 use crate::cost::{NOTHING, allocates, calls, claims, frees, frees_claimed, gives_back};
-use crate::heap::{self, Sheltered};
+use crate::heap::{self, sheltered};
 
 /// Numbers of slots on both sides of where another block is needed.
 #[cfg(miri)]
@@ -145,7 +144,7 @@ fn adopting_preserves_each_block_once_and_asks_for_a_bit_of_heap_for_each_slot()
     for slots in BOUNDARIES.into_iter().chain(LARGE.iter().copied()) {
         let (mem, head) = left(slots);
         let blocks = slots.div_ceil(3);
-        let table = IncomingSlots::<u64, _, BLOCK_SIZE>::restore(Sheltered(&mem), head).unwrap();
+        let table = IncomingSlots::<u64, _, BLOCK_SIZE>::restore(sheltered(&mem), head).unwrap();
         let before = mem.calls();
         let (asked, table) = heap::counting(|| table.adopt().unwrap());
         assert_eq!(mem.calls(), Calls { preserve: before.preserve + blocks, ..before });
@@ -181,20 +180,6 @@ fn looking_costs_nothing() {
             table.retain(|key, _| key.slot % 2 == 0);
             table.clear();
         });
-    }
-}
-
-#[test]
-fn restoring_looks_at_no_header_again_once_it_has_gone_on() {
-    for slots in BOUNDARIES {
-        let (mem, head) = left(slots);
-        let one_look = OneLook::new(&mem);
-        let table = IncomingSlots::<u64, _, BLOCK_SIZE>::restore(&one_look, head).unwrap();
-        assert_eq!(one_look.hidden.borrow().len(), slots.div_ceil(3).saturating_sub(1));
-        assert_eq!((table.len(), table.slot_count()), (slots, slots));
-        one_look.show(|_| true);
-        table.audit().unwrap();
-        assert!(table.iter().map(|(_, &entry)| entry).eq((1..).take(slots)));
     }
 }
 

@@ -11,14 +11,14 @@ use kho_block::{
 
 use super::BLOCK_SIZE;
 use crate::faults::{By, assert_refused};
-use crate::heap::{self, Sheltered};
+use crate::heap::{self, Sheltered, sheltered};
 
 type Table<'m> = OutgoingSlots<u64, Sheltered<'m>, BLOCK_SIZE>;
 type Taken<'m> = IncomingSlots<u64, Sheltered<'m>, BLOCK_SIZE>;
 
 /// A table in which each of so many slots is used, and its number the entry.
 fn filled(mem: &Mock, slots: u64) -> Table<'_> {
-    let mut table = Table::new(Sheltered(mem));
+    let mut table = Table::new(sheltered(mem));
     for number in 0..slots {
         table.insert(number).unwrap();
     }
@@ -182,7 +182,7 @@ fn a_table_without_heap_to_be_adopted_comes_back_as_it_was() {
         let head = filled(&mem, slots).seal().leave();
         mem.reboot();
         let held = heap::held();
-        let mut table = Taken::restore(Sheltered(&mem), head).unwrap();
+        let mut table = Taken::restore(sheltered(&mem), head).unwrap();
         table.remove(Key { slot: 0, life: 1 });
         for n in 0..levels {
             let error = heap::refusing(n, || table.adopt()).unwrap_err();
@@ -206,11 +206,11 @@ fn a_table_without_heap_to_be_adopted_comes_back_as_it_was() {
         let head = filled(&mem, slots).seal().leave();
         mem.reboot();
         let held = heap::held();
-        let table = Taken::restore(Sheltered(&mem), head).unwrap();
+        let table = Taken::restore(sheltered(&mem), head).unwrap();
         let kind = heap::refusing(0, || table.adopt()).map(drop).unwrap_err().into_kind();
         assert_eq!(kind, AdoptErrorKind::OutOfMemory);
         assert_eq!((mem.live(), heap::held()), (0, held));
-        let table = Taken::restore(Sheltered(&mem), head).unwrap();
+        let table = Taken::restore(sheltered(&mem), head).unwrap();
         assert!(table.iter().map(|(_, &entry)| entry).eq(0..slots));
     }
 }
@@ -223,7 +223,7 @@ fn a_refused_restore_gives_every_claim_back() {
     let held = heap::held();
     let mut refusals = 0;
     let table = loop {
-        match heap::refusing(refusals, || Taken::restore(Sheltered(&mem), head)) {
+        match heap::refusing(refusals, || Taken::restore(sheltered(&mem), head)) {
             Ok(table) => break table,
             Err(error) => {
                 assert_eq!((error.kind, error.errno()), (RestoreErrorKind::OutOfMemory, 12))
