@@ -63,9 +63,13 @@ impl Faulty {
         for known in this.known.get_mut() {
             known.call = None;
             known.carried = false;
-            if how == How::Damages && this.mem.unclaimed() > 0 {
-                // SAFETY: a mock keeps the block, which no one has now.
-                unsafe { spoil(known.ptr, known.size - 1) };
+            // What was freed is the host's again.
+            let left = (how == How::Damages).then(|| this.mem.restore(known.addr, known.size));
+            if let Some(ptr) = left.flatten() {
+                // SAFETY: it is lent here.
+                unsafe { spoil(ptr, known.size - 1) };
+                // SAFETY: it was claimed above.
+                unsafe { this.mem.unrestore(ptr, known.size) };
             }
         }
         this.home.set(0);
