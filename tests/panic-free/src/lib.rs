@@ -4,9 +4,6 @@
 
 #![no_std]
 
-#[cfg(feature = "collect")]
-extern crate alloc;
-
 mod kernel;
 
 use core::marker::PhantomData;
@@ -15,10 +12,11 @@ use core::ptr::NonNull;
 
 use kho_block::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use kho_block::{
-    AllocError, BlockAddrs, BlockSet, Blocks, BlocksMut, CapacityError, ChainLayout, Cursor,
-    Descriptor, DescriptorError, DescriptorFlags, Entry, FullError, GrowError, Incoming,
-    IncomingSet, Iter, IterMut, Outgoing, OutgoingSet, PhysAddr, PushError, RestoreChecks,
-    RestoreError, RestoreErrorKind, RestoreFromError, Sealed, Writer, entries_per_block,
+    AdoptError, AdoptErrorKind, AllocError, BlockAddrs, BlockSet, Blocks, BlocksMut, CapacityError,
+    ChainLayout, Cursor, Descriptor, DescriptorError, DescriptorFlags, Entry, FullError, GrowError,
+    Incoming, IncomingSet, Iter, IterMut, Outgoing, OutgoingSet, PhysAddr, PushError,
+    RestoreChecks, RestoreError, RestoreErrorKind, RestoreFromError, Sealed, Writer,
+    entries_per_block,
 };
 
 use crate::kernel::Kernel;
@@ -40,13 +38,23 @@ macro_rules! operations {
             $(fn $name $(<$life>)? ($($arg: $type),*) $(-> $result)? $body)+
 
             /// The address of each.
-            pub(crate) const ALL: &'static [*const ()] = &[$(Self::$name as *const ()),+];
+            pub(crate) const ALL: [*const (); [$(stringify!($name)),+].len()] =
+                [$(Self::$name as *const ()),+];
         }
     };
 }
 
+#[cfg(feature = "collect")]
+extern crate alloc;
+
+mod allocators;
+mod flags;
+mod links;
 mod linux;
+mod plain;
+mod printing;
 mod region;
+mod shared;
 mod slots;
 
 type Set<T, O, const SIZE: usize> = BlockSet<T, Kernel, O, SIZE>;
@@ -119,6 +127,12 @@ operations! {
         IncomingSet::salvage_from(Kernel, descriptor, tag)
     }
     release(set: Set<T, Incoming, SIZE>) -> Option<PhysAddr> { set.release() }
+    adopt(set: Set<T, Incoming, SIZE>) -> Result<Set<T, Outgoing, SIZE>, AdoptErrorKind> {
+        set.adopt().map_err(|error| error.into_kind())
+    }
+    adopt_or_not(set: Set<T, Incoming, SIZE>) -> bool {
+        set.adopt().map_err(|error| error.into_set()).is_ok()
+    }
     descriptor_incoming(set: &Set<T, Incoming, SIZE>, tag: u64) -> Descriptor {
         set.descriptor(tag)
     }
@@ -251,202 +265,44 @@ operations! {
 
     // Errors with an entry.
     push_errno(error: &PushError<T>) -> i32 { error.errno() }
+    adopt_error_errno(error: &AdoptError<Set<T, Incoming, SIZE>>) -> i32 { error.errno() }
     push_cause(error: PushError<T>) -> GrowError { error.into() }
     full_errno(error: &FullError<T>) -> i32 { error.errno() }
 }
 
-/// What has no type of entry.
-mod plain {
-    use super::*;
+/// A table of operations. The size of its symbol tells how many.
+#[repr(transparent)]
+pub struct Table<const LEN: usize>([*const (); LEN]);
 
-    operations! {
-        layout() -> [usize; 3] {
-            [
-                Set::<T, Incoming, SIZE>::LAYOUT.capacity(),
-                Set::<T, Incoming, SIZE>::CAPACITY_PER_BLOCK,
-                Set::<T, Incoming, SIZE>::MAX_BLOCKS,
-            ]
-        }
-        layout_new(entry_size: usize, block_size: usize) -> Option<ChainLayout> {
-            ChainLayout::new(entry_size, block_size)
-        }
-        layout_sizes(layout: ChainLayout) -> [usize; 3] {
-            [layout.entry_size(), layout.block_size(), layout.capacity()]
-        }
-        per_block(block_size: usize, entry_size: usize) -> usize {
-            entries_per_block(block_size, entry_size)
-        }
-
-        block_addrs_clone<'s>(addrs: &BlockAddrs<'s>) -> BlockAddrs<'s> { addrs.clone() }
-        block_addrs_next(addrs: &mut BlockAddrs<'_>) -> Option<PhysAddr> { addrs.next() }
-        block_addrs_next_back(addrs: &mut BlockAddrs<'_>) -> Option<PhysAddr> { addrs.next_back() }
-        block_addrs_nth(addrs: &mut BlockAddrs<'_>, n: usize) -> Option<PhysAddr> { addrs.nth(n) }
-        block_addrs_nth_back(addrs: &mut BlockAddrs<'_>, n: usize) -> Option<PhysAddr> {
-            addrs.nth_back(n)
-        }
-        block_addrs_len(addrs: &BlockAddrs<'_>) -> usize { addrs.len() }
-        block_addrs_fold(addrs: BlockAddrs<'_>, see: fn(PhysAddr)) { addrs.for_each(see) }
-
-        addr_new(addr: u64) -> Option<PhysAddr> { PhysAddr::new(addr) }
-        addr_get(addr: PhysAddr) -> u64 { addr.get() }
-        addr_to_wire(addr: Option<PhysAddr>) -> u64 { PhysAddr::to_wire(addr) }
-        addr_is_aligned_to(addr: PhysAddr, align: u64) -> bool { addr.is_aligned_to(align) }
-        addr_checked_add(addr: PhysAddr, offset: u64) -> Option<PhysAddr> {
-            addr.checked_add(offset)
-        }
-        addr_from(addr: NonZeroU64) -> PhysAddr { addr.into() }
-        addr_into(addr: PhysAddr) -> NonZeroU64 { addr.into() }
-        addr_into_number(addr: PhysAddr) -> u64 { addr.into() }
-
-        descriptor_head(descriptor: &Descriptor) -> Option<PhysAddr> { descriptor.head() }
-        descriptor_check(descriptor: &Descriptor, layout: ChainLayout, tag: u64)
-            -> Result<RestoreChecks, DescriptorError> { descriptor.check(layout, tag) }
-        descriptor_read(root: &[u8]) -> Option<Descriptor> {
-            Some(Descriptor::read_from_prefix(root).ok()?.0)
-        }
-        descriptor_write(descriptor: &Descriptor, root: &mut [u8]) -> bool {
-            descriptor.write_to_prefix(root).is_ok()
-        }
-        flags_from_bits(bits: u32) -> Option<DescriptorFlags> { DescriptorFlags::from_bits(bits) }
-        checks_from_bits(bits: u32) -> Option<RestoreChecks> { RestoreChecks::from_bits(bits) }
-
-        alloc_errno(error: &AllocError) -> i32 { error.errno() }
-        grow_errno(error: &GrowError) -> i32 { error.errno() }
-        capacity_errno(error: &CapacityError) -> i32 { error.errno() }
-        restore_errno(error: &RestoreError) -> i32 { error.errno() }
-        descriptor_errno(error: &DescriptorError) -> i32 { error.errno() }
-        restore_from_errno(error: &RestoreFromError) -> i32 { error.errno() }
-        restore_from_descriptor(error: DescriptorError) -> RestoreFromError { error.into() }
-        restore_from_chain(error: RestoreError) -> RestoreFromError { error.into() }
-        restore_from_source(error: &RestoreFromError) -> bool {
-            core::error::Error::source(error).is_some()
-        }
-    }
-}
-
-/// A set behind a lock, but for `read` and `try_read`: the lock panics at the 2^61st reader.
-mod shared {
-    use kho_block::SharedBlockSet;
-
-    use super::*;
-
-    type Shared<T, const SIZE: usize> = SharedBlockSet<T, Kernel, Outgoing, SIZE>;
-
-    operations! {
-        share(set: Set<T, Outgoing, SIZE>) -> Shared<T, SIZE> { SharedBlockSet::new(set) }
-        write(shared: &Shared<T, SIZE>, entry: T) -> bool { shared.write().push(entry).is_ok() }
-        try_write(shared: &Shared<T, SIZE>, entry: T) -> Option<bool> {
-            Some(shared.try_write()?.push(entry).is_ok())
-        }
-        get_mut(shared: &mut Shared<T, SIZE>) -> &mut Set<T, Outgoing, SIZE> { shared.get_mut() }
-        into_inner(shared: Shared<T, SIZE>) -> Set<T, Outgoing, SIZE> { shared.into_inner() }
-        drop_shared(shared: Shared<T, SIZE>) { drop(shared) }
-    }
-}
-
-/// What prints, to a console that the compiler does not know.
-mod printing {
-    use core::fmt::{self, Write};
-
-    use super::*;
-
-    operations! {
-        dump(set: &Set<T, Incoming, SIZE>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{}", set.dump())
-        }
-        debug_set(set: &Set<T, Incoming, SIZE>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{set:?}")
-        }
-        debug_sealed(sealed: &Sealed<Set<T, Outgoing, SIZE>>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{sealed:?}")
-        }
-        debug_writer(writer: &Writer<'_, T, SIZE>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{writer:?}")
-        }
-        debug_cursor(cursor: &Cursor<'_, T, SIZE>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{cursor:?}")
-        }
-        debug_iter(iter: &Iter<'_, T, SIZE>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{iter:?}")
-        }
-        debug_blocks(blocks: &Blocks<'_, T, SIZE>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{blocks:?}")
-        }
-        debug_iter_mut(iter: &IterMut<'_, T, SIZE>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{iter:?}")
-        }
-        debug_blocks_mut(blocks: &BlocksMut<'_, T, SIZE>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{blocks:?}")
-        }
-        debug_block_addrs(addrs: &BlockAddrs<'_>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{addrs:?}")
-        }
-        alloc_error(error: &AllocError, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{error} {error:?}")
-        }
-        addr(addr: PhysAddr, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{addr} {addr:?} {addr:x} {addr:X}")
-        }
-        grow_error(error: &GrowError, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{error} {error:?}")
-        }
-        push_error(error: &PushError<T>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{error} {error:?}")
-        }
-        full_error(error: &FullError<T>, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{error} {error:?}")
-        }
-        capacity_error(error: &CapacityError, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{error} {error:?}")
-        }
-        restore_error(error: &RestoreError, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{error} {error:?}")
-        }
-        restore_error_kind(kind: &RestoreErrorKind, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{kind} {kind:?}")
-        }
-        descriptor_error(error: &DescriptorError, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{error} {error:?}")
-        }
-        restore_from_error(error: &RestoreFromError, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{error} {error:?}")
-        }
-        descriptor_record(descriptor: &Descriptor, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{descriptor:?}")
-        }
-        checks(checks: RestoreChecks, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{checks:?}")
-        }
-        flags(flags: DescriptorFlags, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{flags:?}")
-        }
-        layout(layout: ChainLayout, to: &mut dyn Write) -> fmt::Result {
-            write!(to, "{layout:?}")
-        }
-    }
-}
+// SAFETY: nobody follows the pointers.
+unsafe impl<const LEN: usize> Sync for Table<LEN> {}
 
 macro_rules! tables {
-    ($($name:ident: $all:expr;)+) => {$(
-        /// A table of operations, which keeps them all from the linker's collection of garbage.
+    ($($name:ident: $($operations:ident)::+ <$T:ty, $SIZE:literal>;)+) => {$(
+        /// Keeps the operations from the linker's collection of garbage.
         #[unsafe(no_mangle)]
-        pub fn $name() -> &'static [*const ()] {
-            $all
-        }
+        pub static $name: Table<{ $($operations)::+::<$T, $SIZE>::ALL.len() }> =
+            Table($($operations)::+::<$T, $SIZE>::ALL);
     )+};
 }
 
 tables! {
-    operations_on_odd: Operations::<Odd, 4096>::ALL;
-    operations_on_words: Operations::<u64, 8192>::ALL;
-    operations_on_wide: Operations::<[u128; 4], 8192>::ALL;
-    operations_on_shared: shared::Operations::<Odd, 4096>::ALL;
-    operations_on_plain: plain::Operations::<Odd, 4096>::ALL;
-    operations_on_slots_of_words: slots::Operations::<u64, 8192>::ALL;
-    operations_on_slots_of_bytes: slots::Operations::<[u8; 24], 4096>::ALL;
-    operations_on_region: region::Operations::<Odd, 4096>::ALL;
-    operations_on_linux: linux::Operations::<Odd, 4096>::ALL;
-    printing_of_odd: printing::Operations::<Odd, 4096>::ALL;
+    OPERATIONS_ON_ODD: Operations<Odd, 4096>;
+    OPERATIONS_ON_WORDS: Operations<u64, 8192>;
+    OPERATIONS_ON_WIDE: Operations<[u128; 4], 8192>;
+    OPERATIONS_ON_LINKS_OF_ODD: links::Operations<Odd, 4096>;
+    OPERATIONS_ON_LINKS_OF_WORDS: links::Operations<u64, 8192>;
+    OPERATIONS_ON_BORROWED: allocators::borrowed::Operations<Odd, 4096>;
+    OPERATIONS_ON_COUNTED: allocators::counted::Operations<Odd, 4096>;
+    OPERATIONS_ON_CHECKS: flags::checks::Operations<Odd, 4096>;
+    OPERATIONS_ON_FLAGS: flags::descriptors::Operations<Odd, 4096>;
+    OPERATIONS_ON_SHARED: shared::Operations<Odd, 4096>;
+    OPERATIONS_ON_PLAIN: plain::Operations<Odd, 4096>;
+    OPERATIONS_ON_SLOTS_OF_WORDS: slots::Operations<u64, 8192>;
+    OPERATIONS_ON_SLOTS_OF_BYTES: slots::Operations<[u8; 24], 4096>;
+    OPERATIONS_ON_REGION: region::Operations<Odd, 4096>;
+    OPERATIONS_ON_LINUX: linux::Operations<Odd, 4096>;
+    OPERATIONS_THAT_PRINT: printing::Operations<Odd, 4096>;
 }
 
 /// An operation that can panic, for the check to fail.
