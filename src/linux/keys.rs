@@ -33,5 +33,6 @@ pub(super) fn key_of(addr: PhysAddr, size: u64) -> Option<u64> {
 pub(super) const fn block_of(key: u64) -> (u64, u64) {
     let top_bit = top_bit(key);
     let size_bits = (TOP_BIT + PAGE_BITS).saturating_sub(top_bit);
-    ((key ^ 1 << top_bit) << size_bits, 1 << size_bits)
+    // The bit that says the size is shifted out.
+    (key << size_bits, 1 << size_bits)
 }

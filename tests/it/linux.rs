@@ -5,6 +5,7 @@
 
 #[cfg(target_endian = "little")]
 mod damaged;
+mod data;
 #[cfg(target_endian = "little")]
 mod image;
 mod map;
