@@ -57,3 +57,58 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
         sound(slots, O::INCOMING || known, "table 3: room for every slot, and sums that are right")
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::memory::mock::Mock;
+    use crate::set::origin::Outgoing;
+
+    /// Three slots to a block.
+    type Table<'a> = Slots<u64, &'a Mock, Outgoing, 64>;
+
+    #[test]
+    fn every_broken_invariant_is_noticed_where_it_is_broken() {
+        // Of the nine slots of three blocks five were used, and number 1 is free again.
+        type Break = fn(&mut Table<'_>);
+        let breaks: [(Break, usize, &str); 11] = [
+            (|table| table.chain.parts_mut().1.first = None, 0, "2: a first block"),
+            (|table| stamp(table, 1, 0, 1 << 32), 1, "table 2: a stamp is none"),
+            (|table| stamp(table, 0, 1, 3), 0, "table 3: the free slots are known"),
+            (|table| stamp(table, 1, 0, 2), 1, "table 3: the free slots are known"),
+            (|table| table.holes.remove(1), 0, "table 3: the free slots are known"),
+            (|table| table.holes.insert(3), 1, "table 3: the free slots are known"),
+            (|table| table.len = 5, 1, "table 2: as many entries as odd stamps"),
+            (|table| table.len = 3, 1, "table 2: as many entries as odd stamps"),
+            (|table| table.retired = 1, 1, "table 2: as many retired slots"),
+            (
+                |table| stamp(table, 1, 0, u64::from(u32::MAX - 1)),
+                1,
+                "table 2: as many entries as odd stamps",
+            ),
+            (|table| table.holes.insert(5), 1, "table 3: room for every slot"),
+        ];
+        for (broken, block, message) in breaks {
+            let mem = Mock::new();
+            let mut table = Table::new(&mem);
+            table.grow(9).unwrap();
+            let keys = [1, 2, 3, 4, 5].map(|entry| table.insert(entry).unwrap());
+            table.remove(keys[1]);
+            table.audit().unwrap();
+            broken(&mut table);
+            let printed = table.audit().unwrap_err().to_string();
+            let expected = alloc::format!("block {block}: {message}");
+            assert!(printed.starts_with(&expected), "{printed}, not {expected}");
+        }
+    }
+
+    /// Changes a stamp, and leaves the entry behind it.
+    fn stamp(table: &mut Table<'_>, block: usize, slot: usize, stamp: u64) {
+        let slot = table.chain.blocks_mut()[block].slot_mut(slot).unwrap().1;
+        let entry = *slot.entry();
+        slot.fill(entry, stamp);
+    }
+}
