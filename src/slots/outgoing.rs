@@ -58,7 +58,7 @@ impl<T: Entry, A: PreservedAllocator, const BLOCK_SIZE: usize> Slots<T, A, Outgo
         let blocks = slots.div_ceil(Self::SLOTS_PER_BLOCK.max(1));
         let wanted = blocks.saturating_sub(self.block_count());
         // More are refused below.
-        if wanted > 0 && blocks <= MAX_BLOCKS {
+        if blocks <= MAX_BLOCKS {
             let slots = blocks.saturating_mul(Self::SLOTS_PER_BLOCK);
             // INVARIANT: 3. before there are such slots.
             self.holes.reserve(slots).map_err(|_| GrowError {

@@ -50,14 +50,12 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// # Ok::<(), kho_block::PushError<u64>>(())
     /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(Key, &mut T) -> bool) {
-        let mut slot = 0;
-        while usize::try_from(slot).is_ok_and(|slot| slot < self.slot_count()) {
+        for slot in 0..u32::try_from(self.slot_count()).unwrap_or(u32::MAX) {
             if let Some(key) = self.key_at(slot) {
                 if !self.get_mut(key).is_some_and(|entry| keep(key, entry)) {
                     self.remove(key);
                 }
             }
-            slot = slot.saturating_add(1);
         }
     }
 

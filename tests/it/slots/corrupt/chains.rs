@@ -98,6 +98,21 @@ fn slots_missing_at_the_end_are_missed_by_a_descriptor_alone_and_no_key_shifts()
 }
 
 #[test]
+fn a_chain_that_is_not_dense_is_refused_whether_or_not_a_descriptor_promises_it() {
+    for flags in [0, 3] {
+        let (mut mem, _) = table();
+        let table = Taken::restore(&mem, Some(phys(ADDRS[0]))).unwrap();
+        let root = kho_block::Descriptor { flags, ..table.descriptor(9) };
+        table.release();
+        apply(&mut mem, &[Count(1, 2)]);
+        let error = Taken::restore_from(&mem, &root, 9).unwrap_err();
+        let RestoreFromError::Chain(error) = error else { panic!("{error}") };
+        let not_full = NotFull { count: 2, capacity: CAPACITY };
+        assert_eq!((error.kind, error.block), (not_full, 1));
+    }
+}
+
+#[test]
 fn a_link_that_leaves_a_block_out_shifts_slots_and_a_descriptor_tells() {
     // The bare chain cannot tell: the number of slots can.
     let (mut mem, _) = table();
