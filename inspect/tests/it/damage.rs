@@ -60,6 +60,10 @@ fn a_link_is_judged_by_where_it_leads() {
         assert_eq!((status, &finding["block"]), (1, &json!(1)));
         expect(&finding, rule, head, &format!("{link:#x}"));
         assert_eq!((&finding["offset"], &finding["field"]), (&json!(0), &json!("next")));
+        // Linux notices a loop, and nothing else.
+        let faults =
+            finding["consequence"].as_str().is_some_and(|so| so.contains("Linux 7.3 faults"));
+        assert_eq!(faults, rule != "cycle", "{finding:#}");
 
         let mut memory = sound();
         memory.put_word(STATE + 16, link);
@@ -112,6 +116,7 @@ fn a_block_belongs_to_one_chain() {
     expect(&finding, "shared-block", second + 64, &format!("{shared:#x}"));
     let text = finding["text"].as_str().unwrap();
     assert!(text.contains("the files of session 0"), "{text}");
+    assert_eq!(finding["consequence"], Value::Null);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers of a test are small")]
 
+mod chains;
 mod damage;
 mod expected;
 mod files;
