@@ -181,6 +181,14 @@ fn the_smallest_block_is_not_lent_as_the_half_of_another() {
 }
 
 #[test]
+fn a_check_without_a_declaration_names_the_duty_too() {
+    let broken = check(|previous| Faulty::kexec(previous, How::Dirty, false, 0)).unwrap_err();
+    assert_eq!(broken.duty, Duty::Zeroed, "{broken}");
+    let broken = check_carry(|previous| Faulty::kexec(previous, How::Dirty, false, 3)).unwrap_err();
+    assert_eq!(broken.duty, Duty::Zeroed, "{broken}");
+}
+
+#[test]
 fn a_block_that_is_preserved_again_is_needed() {
     let broken = every_duty().check_carry(|previous| {
         let machine = kexec(previous, false);

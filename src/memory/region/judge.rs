@@ -134,7 +134,7 @@ impl Shape {
                     return Err(self.wrong(
                         unit,
                         byte.0,
-                        if unit < self.first {
+                        if end == self.first {
                             BookFault::Reserved
                         } else {
                             BookFault::Inside { block: self.addr(block) }

@@ -87,6 +87,15 @@ fn only_the_start_and_size_of_a_block_claim_it() {
 }
 
 #[test]
+#[should_panic(expected = "0x100000000, 0x100000020, 0x100000040, 0x100000060, 0x100000080, \
+                           0x1000000a0, 0x1000000c0, 0x1000000e0 and 2 more")]
+fn what_is_left_is_named_by_address_up_to_eight_blocks() {
+    let mem = Mock::new();
+    (0..10).for_each(|_| _ = mem.alloc_preserve(32).unwrap());
+    mem.assert_clean();
+}
+
+#[test]
 fn what_this_kernel_preserves_is_not_its_own_to_restore() {
     let mut mem = Mock::new();
     let block = mem.alloc_preserve(64).unwrap();
