@@ -130,6 +130,13 @@ fn raw_memory_is_searched_from_its_base() {
 }
 
 #[test]
+fn memory_within_the_last_page_of_all_is_searched_and_is_no_page() {
+    let path = file("last.raw", &[1; 100]);
+    let (status, report) = json(&[&path, "--raw", "--base", "0xffffffffffffff00"]);
+    assert_eq!((status, &only_finding(&report)["rule"]), (2, &json!("nothing")));
+}
+
+#[test]
 fn the_holes_of_a_sparse_file_are_skipped() {
     let path = file("sparse.raw", b"");
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
