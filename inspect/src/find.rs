@@ -59,11 +59,10 @@ pub(crate) fn find(image: &Image<'_>, progress: &mut dyn FnMut(u64)) -> Found {
         let mut at = range.offset;
         while let Some((start, end)) = data(image, at, file_end) {
             found.sparse = found.sparse.saturating_add(start.saturating_sub(at));
-            // The page that the data begins in.
-            let addr = range.addr.saturating_add(start.saturating_sub(range.offset));
-            let lead = addr % PAGE;
-            let mut addr = addr.saturating_sub(lead).max(range.addr).next_multiple_of(PAGE);
             let end_addr = range.addr.saturating_add(end.saturating_sub(range.offset));
+            // A page that begins in the hole before begins with zeros: it is nothing to look for.
+            let addr = range.addr.saturating_add(start.saturating_sub(range.offset));
+            let mut addr = addr.checked_next_multiple_of(PAGE).unwrap_or(end_addr);
             while addr < end_addr {
                 let Some(window) = image.piece(addr, WINDOW.min(end_addr.saturating_sub(addr)))
                 else {
