@@ -401,3 +401,28 @@ pub(crate) fn bytes(bytes: u64) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_before_the_word_that_does_not_fit() {
+        let line = |words: &[&str]| {
+            let mut out = Vec::new();
+            let mut printer = Printer { out: &mut out, most: 0 };
+            printer.line("name", &words.join(" ")).unwrap();
+            let text = anstream::adapter::strip_bytes(&out).into_vec();
+            let text = String::from_utf8(text).unwrap();
+            text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+        };
+        // Each word takes a column more than it has letters.
+        let (half, rest) = ("x".repeat(40), "y".repeat(WIDTH - 40 - 2));
+        assert_eq!(line(&[&half, &rest]), [format!("name  {half} {rest}")]);
+        let longer = format!("{rest}y");
+        assert_eq!(line(&[&half, &longer]), [format!("name  {half}"), longer]);
+        // A word that is longer than a line has one of its own, and no empty one before it.
+        let long = "z".repeat(WIDTH);
+        assert_eq!(line(&[&long, &half]), [format!("name  {long}"), half]);
+    }
+}

@@ -35,7 +35,8 @@ impl Ranges {
         if let Some(count) = self.by_size.get_mut(size) {
             *count = count.saturating_add(1);
         }
-        let is_neighbour = self.blocks > 1 && self.end == addr;
+        // No block is at address 0, where the one before the first would end.
+        let is_neighbour = self.end == addr;
         self.end = addr.saturating_add(bytes);
         if is_neighbour {
             if let Some(last) = self.first.last_mut().filter(|_| self.more == 0) {
@@ -52,5 +53,32 @@ impl Ranges {
     pub(crate) fn sizes(&self) -> Vec<SizeCount> {
         let sizes = self.by_size.iter().zip(0_u32..).filter(|&(&blocks, _)| blocks > 0);
         sizes.map(|(&blocks, bits)| SizeCount { bytes: 1 << bits, blocks }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_joined_and_ranges_beyond_the_first_are_counted() {
+        let mut ranges = Ranges::default();
+        let last = 0x1000 + 0x4000 * (u64::try_from(MAX_RANGES).unwrap() - 1);
+        for addr in (0x1000..=last).step_by(0x4000) {
+            ranges.add(addr, 0x1000);
+            ranges.add(addr + 0x1000, 0x2000);
+        }
+        assert_eq!((ranges.first.len(), ranges.more), (MAX_RANGES, 0));
+        assert!(ranges.first.iter().all(|range| range.bytes == 0x3000));
+        ranges.add(last + 0x4000, 0x1000);
+        ranges.add(last + 0x5000, 0x1000);
+        ranges.add(last + 0x8000, 0x1000);
+        assert_eq!((ranges.first.len(), ranges.more), (MAX_RANGES, 2));
+        let last_shown = ranges.first.last().map(|range| (range.addr.0, range.bytes));
+        assert_eq!(last_shown, Some((last, 0x3000)));
+        let blocks = u64::try_from(MAX_RANGES).unwrap();
+        let sizes: Vec<_> = ranges.sizes().iter().map(|size| (size.bytes, size.blocks)).collect();
+        assert_eq!(sizes, [(0x1000, blocks + 3), (0x2000, blocks)]);
+        assert_eq!(ranges.bytes, 0x3000 * blocks + 0x3000);
     }
 }

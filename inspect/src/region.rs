@@ -119,9 +119,6 @@ fn finding(addr: u64, error: RegionError) -> Finding {
             field("region-moved", "base", 16, word(found), word(expected))
                 .so("all links in it hold addresses of that place; for raw memory see --base")
         }
-        RegionError::Length { found, expected } => {
-            field("region-length", "length", 24, found.to_string(), expected.to_string())
-        }
         RegionError::Books { found, expected } => {
             field("region-books", "offset of the books", 32, word(found), word(expected))
         }

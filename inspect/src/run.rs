@@ -173,3 +173,30 @@ pub fn look(bytes: &[u8]) -> usize {
     }
     reported
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_looked_at_as_a_core_and_as_raw_memory() {
+        let mut page = vec![0; 8192];
+        let without = look(&page);
+        assert!(without > 1000, "{without} bytes are said of nothing");
+        // A device tree, or what is left of one, is found by the search of raw memory alone.
+        page[..4].copy_from_slice(&[0xd0, 0x0d, 0xfe, 0xed]);
+        page[64..69].copy_from_slice(b"kho-v");
+        let with = look(&page);
+        let handover = answer(
+            &Image::raw(&&page[..], PAGE),
+            "image".into(),
+            Question::Everything { tree: None },
+            ENTRIES,
+            &mut |_| (),
+        );
+        assert_eq!(handover.handovers.len(), 1);
+        assert!(with > without, "{with} bytes are said of a tree, {without} of none");
+        let core = include_bytes!("../../tests/golden/linux/sessions-102-exactly-full.core");
+        assert!(look(core) > look(&core[1..]), "it is no core without its first byte");
+    }
+}

@@ -159,3 +159,13 @@ fn escape(text: &str) -> String {
 pub(super) fn float(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_no_markup_and_has_no_character_that_xml_forbids() {
+        assert_eq!(escape("a<b>&\"c\"\u{1b}[2J"), "a&lt;b&gt;&amp;&quot;c&quot;\u{fffd}[2J");
+    }
+}

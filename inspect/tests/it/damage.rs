@@ -123,17 +123,20 @@ fn a_block_belongs_to_one_chain() {
 fn a_session_says_how_many_files_it_has() {
     let golden = || Memory::golden("sessions-120-files-210");
     let record = golden().word(0x3c_5000 + 16) + 16;
-    for (count, rule) in [(69, "link-count"), (71, "link-count"), (0, "link-half")] {
+    for (count, rule, expected) in
+        [(69, "link-count", "70"), (71, "link-count", "70"), (0, "link-half", "at least 1")]
+    {
         let mut memory = golden();
         memory.put_word(record + 72, count);
         let (status, finding) = damaged("files", &memory);
-        assert_eq!(status, 1);
+        assert_eq!((status, &finding["expected"]), (1, &json!(expected)));
         expect(&finding, rule, record + 72, &count.to_string());
     }
     let mut memory = golden();
     memory.put_word(record + 64, 0);
     let (status, finding) = damaged("files", &memory);
     assert_eq!((status, &finding["rule"]), (1, &json!("link-half")));
+    assert_eq!(finding["expected"], "0");
 }
 
 #[test]
@@ -187,6 +190,7 @@ fn shared_objects_are_counted_and_preserved() {
     let (status, finding) = damaged("shared-objects", &with(1, 64));
     assert_eq!(status, 1);
     expect(&finding, "count", page + 8, "64");
+    assert_eq!(finding["expected"], "at most 63");
     // What is not believed: no list of objects that goes on through all of memory.
     for pages in [0, 2, u64::MAX] {
         let (status, finding) = damaged("shared-objects", &with(pages, u64::MAX));
@@ -213,6 +217,8 @@ fn the_map_is_walked_to_where_it_is_damaged() {
         (level_1, MAP, "map-loop"),
         (level_1, 1, "map-alignment"),
     ] {
+        let place = if at == root_word { [2, 0] } else { [0, 1] };
+        let place = format!("word {} of a table of level {}", place[0], place[1]);
         let mut memory = sound();
         memory.put_word(at, word);
         let (status, report) = json(&[&memory.file("damage-map.core")]);
@@ -222,8 +228,9 @@ fn the_map_is_walked_to_where_it_is_damaged() {
         let of_rule = findings.iter().find(|finding| finding["rule"] == rule);
         let finding = of_rule.unwrap_or_else(|| panic!("{rule} is not in {findings:#?}"));
         expect(finding, rule, at, &format!("{word:#x}"));
+        assert_eq!(finding["field"], place);
     }
-    // A page that is taken out of the map, and two that overlap.
+    // A page that is taken out of the map.
     let head = first_block(&sound());
     let page = head / 4096;
     let mut memory = sound();
@@ -232,6 +239,102 @@ fn the_map_is_walked_to_where_it_is_damaged() {
     let (status, finding) = damaged("map-without", &memory);
     assert_eq!(status, 1);
     expect(&finding, "not-preserved", STATE + 16, &format!("{head:#x}"));
+}
+
+#[test]
+fn a_root_of_the_map_that_is_misaligned_is_the_trees_fault() {
+    let mut memory = sound();
+    memory.put_word(TREE + 0x60, MAP + 8);
+    let (status, report) = json(&[&memory.file("damage-root.core")]);
+    let finding = of(&report, "the map");
+    assert_eq!((status, &finding["rule"]), (1, &json!("map-alignment")));
+    assert_eq!(finding["field"], "preserved-memory-map");
+    assert_eq!(finding["found"], format!("{:#x}", MAP + 8));
+}
+
+/// The finding about this.
+#[track_caller]
+fn of<'r>(report: &'r Value, what: &str) -> &'r Value {
+    let findings = report["findings"].as_array().unwrap();
+    let about = findings.iter().find(|finding| finding["what"] == what);
+    about.unwrap_or_else(|| panic!("nothing about {what} in {findings:#?}"))
+}
+
+/// Puts a block into the map, in tables of its own.
+fn preserve(memory: &mut Memory, addr: u64, bytes: u64) {
+    let bits = bytes.trailing_zeros();
+    let key = 1 << (64 - bits) | addr >> bits;
+    let mut table = MAP;
+    for (open_bits, next) in [51, 42, 33, 24, 15].into_iter().zip((0x60_0000..).step_by(4096)) {
+        memory.put_word(table + (key >> open_bits & 511) * 8, next);
+        memory.put_word(next, 0);
+        table = next;
+    }
+    memory.put_word(table + key % 32768 / 64 * 8, 1 << (key % 64));
+}
+
+#[test]
+fn what_no_map_has_is_a_finding_about_the_map() {
+    let head = first_block(&sound());
+    let pair = head & !0x1fff;
+    let mut memory = sound();
+    preserve(&mut memory, pair, 8192);
+    let (status, report) = json(&[&memory.file("damage-overlap.core")]);
+    let finding = of(&report, "the map");
+    assert_eq!((status, &finding["rule"]), (1, &json!("map-overlap")));
+    let second = finding["addr"].as_str().unwrap();
+    assert!([pair, head].contains(&u64::from_str_radix(&second[2..], 16).unwrap()), "{finding:#}");
+
+    let mut memory = sound();
+    memory.put_word(MAP + 4 * 8, 0x5000);
+    let (status, report) = json(&[&memory.file("damage-key.core")]);
+    assert_eq!((status, &of(&report, "the map")["rule"]), (1, &json!("map-key")));
+
+    // A map that leads to the same tables again and again, while the image has so many pages.
+    let mut memory = sound();
+    let pages = json(&[&memory.file("damage-pages.core")]).1["image"]["memory_bytes"].clone();
+    let pages = pages.as_u64().unwrap() / 4096;
+    let [mut table, mut next] = [MAP, memory.word(MAP + 2 * 8)];
+    for level in 0..5 {
+        let words = if level == 0 { 4 } else { 512 };
+        let below = memory.word(next);
+        (0..words).for_each(|word| memory.put_word(table + 8 * word, next));
+        (table, next) = (next, below);
+    }
+    memory.put(table, &[0; 4096]);
+    let (status, report) = json(&[&memory.file("damage-tables.core")]);
+    let finding = of(&report, "the map");
+    assert_eq!((status, &finding["rule"]), (1, &json!("map-tables")), "{finding:#}");
+    let text = finding["text"].as_str().unwrap();
+    assert!(text.ends_with(&format!("the map exceeds {} tables", pages + 64)), "{text}");
+}
+
+#[test]
+fn the_state_of_luo_is_preserved_and_as_long_as_is_known() {
+    let page = STATE / 4096;
+    let mut memory = sound();
+    let word = memory.word(BITMAP + page / 64 * 8);
+    memory.put_word(BITMAP + page / 64 * 8, word & !(1 << (page % 64)));
+    let (status, report) = json(&[&memory.file("damage-state.core")]);
+    let finding = of(&report, "LUO's state");
+    assert_eq!((status, &finding["rule"]), (1, &json!("not-preserved")));
+    assert_eq!(finding["addr"], format!("{STATE:#x}"));
+
+    let with = |bytes: u64| {
+        let mut memory = sound();
+        assert_eq!(memory.word(TREE + 0x7c), 32);
+        memory.put_word(TREE + 0x7c, bytes);
+        json(&[&memory.file("damage-blob.core")])
+    };
+    assert_eq!((with(32).0, with(33).0), (0, 0));
+    let (status, report) = with(31);
+    let finding = only_finding(&report);
+    let found = (status, &finding["rule"], &finding["field"], &finding["found"]);
+    assert_eq!(found, (1, &json!("luo-size"), &json!("blob-size"), &json!("31")));
+    assert_eq!(
+        (&finding["addr"], &finding["expected"]),
+        (&json!(format!("{STATE:#x}")), &json!("32"))
+    );
 }
 
 #[test]
@@ -251,6 +354,22 @@ fn the_tree_is_read_by_the_rules_of_device_trees() {
         let (status, finding) = damaged("tree", &memory);
         assert_eq!((status, &finding["rule"]), (1, &json!(rule)), "{offset}: {finding:#}");
         assert_eq!(finding["addr"], format!("{TREE:#x}"));
+        if rule == "tree-compatible" {
+            assert_eq!(
+                (&finding["found"], &finding["expected"]),
+                (&json!("kho-v5"), &json!("kho-v4"))
+            );
+        }
+    }
+    // A tree may have a mebibyte, if the image holds it.
+    for (size, status) in [(1_u32 << 20, 0), ((1 << 20) + 1, 1)] {
+        let mut memory = sound();
+        let pages = (TREE + 0x6000..=TREE + (1 << 20)).step_by(4096);
+        pages.for_each(|page| memory.put(page, &[0]));
+        memory.put(TREE + 4, &size.to_be_bytes());
+        let (ended, report) = json(&[&memory.file("damage-size.core")]);
+        assert_eq!(ended, status, "{size}: {:#}", report["findings"]);
+        assert!(status == 0 || of(&report, "the device tree")["rule"] == "tree-size");
     }
     let mut memory = sound();
     memory.put_word(TREE + 0x60, 0);

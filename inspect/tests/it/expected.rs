@@ -15,7 +15,8 @@ fn check(name: &str, arguments: &[&str], status: i32) {
     compare(name, &String::from_utf8(output.stdout).unwrap());
 }
 
-fn compare(name: &str, found: &str) {
+/// Compares with a file in `tests/expected`.
+pub(crate) fn compare(name: &str, found: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected").join(name);
     if env::var_os("UPDATE_EXPECTED").is_some() {
         fs::write(path, found).unwrap();

@@ -64,7 +64,40 @@ fn a_truncated_core_says_so_and_shows_what_is_left() {
             assert_eq!(finding["rule"], "truncated");
             let missing = format!("{} bytes", whole.len() - length);
             assert!(finding["text"].as_str().unwrap().contains(&missing), "{length}: {finding}");
+            let ranges = format!("in {} of the ranges", (whole.len() - length).div_ceil(4096));
+            assert!(finding["text"].as_str().unwrap().contains(&ranges), "{length}: {finding}");
         }
+    }
+    refused(&[&file("headers.core", &whole[..first])], &["ends before the first byte of memory"]);
+    let mut memory = Memory::new();
+    memory.note = Some(0x1000);
+    refused(&[&memory.file("no-memory.core")], &["an ELF core without memory"]);
+}
+
+#[test]
+fn a_range_may_be_all_of_the_file() {
+    let mut memory = Memory::new();
+    memory.put(0x1000, b"nothing");
+    let (_, mut bytes) = memory.elf();
+    let size = u64::try_from(bytes.len()).unwrap();
+    for (field, value) in [(8, 0), (32, size), (40, size)] {
+        bytes[64 + field..][..8].copy_from_slice(&value.to_ne_bytes());
+    }
+    let (status, report) = json(&[&file("whole.core", &bytes)]);
+    assert_eq!((status, &report["image"]["memory_bytes"]), (2, &json!(size)));
+}
+
+#[test]
+fn a_note_is_of_kho_by_its_name_and_its_type() {
+    let (_, whole) = Memory::golden("sessions-102-exactly-full").elf();
+    let note = whole.windows(4).position(|bytes| bytes == b"KHO\0").unwrap() - 12;
+    for (offset, named) in [(None, true), (Some(8), false), (Some(12), false)] {
+        let mut bytes = whole.clone();
+        if let Some(offset) = offset {
+            bytes[note + offset] ^= 2;
+        }
+        let (status, report) = json(&[&file("note-name.core", &bytes)]);
+        assert_eq!((status, &report["handovers"][0]["named_by_note"]), (0, &json!(named)));
     }
 }
 

@@ -64,6 +64,7 @@ fn the_later_live_update_is_the_last_one() {
     assert_eq!(standings(&report), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
     let reason = "it is of live update 1, the one at 0x8235000 of live update 2";
     assert_eq!(report["handovers"][1]["reason"], reason);
+    assert_eq!(report["handovers"][0]["reason"], "what speaks for the others is less");
     memory.put_word(STATE + 8, 3);
     let (_, report) = json(&[&memory.file("generations.core")]);
     assert_eq!(report["handovers"][0]["tree"], "0x235000");
@@ -88,13 +89,17 @@ fn one_whose_map_was_overwritten_is_stale_and_its_damage_counts_for_nothing() {
 #[test]
 fn the_note_decides() {
     let mut memory = two();
-    memory.put_word(STATE + BY + 8, 2);
     memory.note = Some(TREE);
-    let (status, report) = json(&[&memory.file("note.core")]);
-    assert_eq!(status, 0);
-    let expected = [("0x235000", "whole"), ("0x8235000", "stale")];
-    assert_eq!(standings(&report), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
-    assert_eq!(report["handovers"][1]["reason"], "the note names the one at 0x235000");
+    let number = memory.word(STATE + 8);
+    for other in [number, number + 1] {
+        memory.put_word(STATE + BY + 8, other);
+        let (status, report) = json(&[&memory.file("note.core")]);
+        assert_eq!(status, 0);
+        let expected = [("0x235000", "whole"), ("0x8235000", "stale")];
+        assert_eq!(standings(&report), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert_eq!(report["handovers"][0]["reason"], "named by the note");
+        assert_eq!(report["handovers"][1]["reason"], "the note names the one at 0x235000");
+    }
 }
 
 #[test]
@@ -113,6 +118,10 @@ fn a_tree_can_be_named() {
     let (status, report) = json(&[&path, "--tree", "0x235000"]);
     assert_eq!(status, 0);
     assert_eq!(standings(&report), [("0x235000".to_owned(), "whole".to_owned())]);
+    let (status, report) = json(&[&path, "--tree", "0x70000000"]);
+    let finding = &report["findings"][0];
+    assert_eq!((status, &finding["rule"]), (2, &json!("tree")));
+    assert_eq!(finding["severity"], "missing");
     let (status, report) = json(&[&path, "--tree", "0x236000"]);
     assert_eq!((status, &report["findings"][0]["rule"]), (1, &json!("tree-magic")));
 }

@@ -20,6 +20,11 @@ struct Ground([u8; 64 * 4096]);
 
 /// The bytes of a region with a chain of 1000 words in blocks of 8 KiB, which its root names.
 fn region() -> (Vec<u8>, Descriptor) {
+    region_with(|root| root)
+}
+
+/// The same, with another root.
+fn region_with(change: impl Fn(Descriptor) -> Descriptor) -> (Vec<u8>, Descriptor) {
     let mut ground = Box::new(Ground([0; 64 * 4096]));
     let base = PhysAddr::new(BASE).unwrap();
     // SAFETY: the memory outlives the region, and nobody else uses it.
@@ -27,7 +32,7 @@ fn region() -> (Vec<u8>, Descriptor) {
     let mut set = OutgoingSet::<u64, _>::new(&region);
     set.try_extend(0..2500).unwrap();
     let sealed = set.seal();
-    let root = sealed.descriptor(0x5e55);
+    let root = change(sealed.descriptor(0x5e55));
     region.set_root(Some(&root));
     sealed.leave();
     (ground.0.to_vec(), root)
@@ -108,7 +113,92 @@ fn a_block_of_the_roots_chain_is_preserved_in_the_region() {
     let unit = usize::try_from((root.head - BASE) / 4096).unwrap();
     bytes[4096 + unit] = 0;
     let (status, report) = at_base(&bytes, "region-freed.raw", &[]);
-    assert_eq!((status, &only_finding(&report)["rule"]), (1, &json!("not-preserved")));
+    let finding = only_finding(&report);
+    assert_eq!((status, &finding["rule"]), (1, &json!("not-preserved")));
+    assert_eq!(finding["text"], format!("the block at {:#x} is not preserved", root.head));
+    // The second half of a block is none.
+    let half = |root: Descriptor| Descriptor { head: root.head + 4096, block_size: 4096, ..root };
+    let (bytes, root) = region_with(half);
+    let (status, report) = at_base(&bytes, "region-half.raw", &[]);
+    let finding = only_finding(&report);
+    assert_eq!((status, &finding["rule"]), (1, &json!("not-preserved")));
+    let (start, half) = (root.head - 4096, root.head);
+    let lies = format!("it lies in another one, of 8192 bytes at {start:#x}");
+    assert_eq!(finding["text"], format!("the block at {half:#x} is not preserved: {lies}"));
+}
+
+#[test]
+fn a_root_in_a_region_has_no_address_of_its_own() {
+    let (bytes, _) = region_with(|root| Descriptor { entries: 2501, ..root });
+    let (status, report) = at_base(&bytes, "region-root.raw", &[]);
+    let finding = only_finding(&report);
+    let found = (status, &finding["field"], &finding["found"], &finding["expected"]);
+    assert_eq!(found, (1, &json!("entries"), &json!("2501"), &json!("2500")));
+    assert_eq!((&finding["addr"], &finding["at"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn what_only_begins_like_a_region_is_none() {
+    let (whole, _) = region();
+    let ask = |bytes: &[u8]| {
+        let (status, report) = at_base(bytes, "region-like.raw", &[]);
+        (status, only_finding(&report)["rule"].clone())
+    };
+    let mut bytes = whole.clone();
+    bytes[4..8].fill(0);
+    assert_eq!(ask(&bytes), (1, json!("region-magic")));
+    // Without any one of these it is something else.
+    for offset in [12, 16, 32] {
+        let mut bytes = bytes.clone();
+        bytes[offset] ^= 1;
+        assert_eq!(ask(&bytes), (2, json!("nothing")), "{offset}");
+    }
+    // Nor with one of these alone.
+    for kept in [12..16, 16..24, 32..40] {
+        let mut bytes = bytes.clone();
+        bytes[8..kept.start].fill(0);
+        bytes[kept.end..].fill(0);
+        assert_eq!(ask(&bytes), (2, json!("nothing")), "{kept:?}");
+    }
+    let (status, report) = at_base(&[0; 8192], "region-blank.raw", &["region", "0x100000000"]);
+    let finding = only_finding(&report);
+    let found = (status, &finding["rule"], &finding["severity"]);
+    assert_eq!(found, (2, &json!("region-blank"), &json!("missing")));
+}
+
+#[test]
+fn the_place_of_the_books_is_judged_though_the_checksum_is_right() {
+    let (mut bytes, _) = region();
+    bytes[32..40].copy_from_slice(&8192_u64.to_ne_bytes());
+    let sum = bytes[..40].iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, &byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    bytes[40..48].copy_from_slice(&sum.to_ne_bytes());
+    let (status, report) = at_base(&bytes, "region-books.raw", &["region", "0x100000000"]);
+    let finding = only_finding(&report);
+    let found = (status, &finding["rule"], &finding["found"], &finding["expected"]);
+    assert_eq!(found, (1, &json!("region-books"), &json!("0x2000"), &json!("0x1000")));
+    assert_eq!(finding["at"], "0x100000020");
+}
+
+#[test]
+fn so_many_regions_are_looked_into_and_others_are_counted() {
+    for (pages, more) in [(64, None), (65, Some("1 more trees and regions were found"))] {
+        let bytes: Vec<u8> = (0..pages)
+            .flat_map(|_| {
+                let mut page = vec![0; 4096];
+                page[..4].copy_from_slice(b"KHO-");
+                page
+            })
+            .collect();
+        let (status, report) = at_base(&bytes, "many.raw", &[]);
+        let findings = report["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["rule"] == "too-many");
+        assert_eq!((status, found.is_some()), (2, more.is_some()), "{pages}");
+        for (finding, more) in found.iter().zip(more) {
+            assert!(finding["text"].as_str().unwrap().starts_with(more), "{finding:#}");
+        }
+    }
 }
 
 #[test]
@@ -130,6 +220,7 @@ fn each_field_of_a_descriptor_is_judged() {
         (Descriptor { flags: 0x107, ..root }, "flags", 12),
         (Descriptor { entry_size: 0, ..root }, "block_size", 20),
         (Descriptor { block_size: 5000, ..root }, "block_size", 20),
+        (Descriptor { version: 2, block_size: 5000, ..root }, "version", 8),
         (Descriptor { head: BASE + 8, ..root }, "head", 24),
         (Descriptor { entries: 2501, ..root }, "entries", 32),
     ] {
