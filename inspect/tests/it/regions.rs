@@ -183,11 +183,13 @@ fn the_place_of_the_books_is_judged_though_the_checksum_is_right() {
 
 #[test]
 fn so_many_regions_are_looked_into_and_others_are_counted() {
-    for (pages, more) in [(64, None), (65, Some("1 more trees and regions were found"))] {
+    let one_more = Some("1 more trees and regions were found");
+    for (pages, magic, more) in [(64, b"KHO-", None), (65, b"KHO-", one_more), (65, b"OHK-", None)]
+    {
         let bytes: Vec<u8> = (0..pages)
             .flat_map(|_| {
                 let mut page = vec![0; 4096];
-                page[..4].copy_from_slice(b"KHO-");
+                page[..4].copy_from_slice(magic);
                 page
             })
             .collect();
