@@ -113,6 +113,10 @@ fn each_broken_duty_is_named() {
         (How::LendsInside, Duty::Total),
         (How::LendsAbove, Duty::Total),
         (How::LendsBelow, Duty::Total),
+        (How::LendsAt(1), Duty::Total),
+        (How::LendsAt(1 << 32), Duty::Total),
+        (How::LendsAt(1 << 63), Duty::Total),
+        (How::LendsAt(u64::MAX), Duty::Total),
         (How::LendsAnywhere, Duty::Total),
         (How::PanicsAnywhere, Duty::Total),
         (How::PanicsBefore, Duty::Total),
@@ -155,6 +159,7 @@ fn what_is_not_freed_shows_where_claims_are_kept_and_what_is_not_preserved_where
     for (how, keeps, duty) in [
         (How::Keeps(RestoreFree), true, Duty::Once),
         (How::IsAtHome(RestoreFree), true, Duty::Same),
+        (How::LosesUnpreserved, true, Duty::ClaimsAtAKexec),
         (How::Ignores(Preserve), false, Duty::FoundAgain),
     ] {
         let broken = checked(how, keeps, usize::MAX).unwrap_err();

@@ -155,6 +155,7 @@ fn raw_memory_is_searched_from_its_base() {
     let finding = only_finding(&report);
     assert_eq!((&finding["rule"], &finding["at"]), (&json!("empty-block"), &json!("0x3f3008")));
     assert_eq!(report["handovers"][0]["named_by_note"], false);
+    assert_eq!(report["handovers"][0]["reason"], "the only one");
     // At another base the tree is found, and its map is not where it says.
     let (status, report) = json(&[&path, "--raw", "--base", "0x100000000"]);
     assert_eq!(status, 1);

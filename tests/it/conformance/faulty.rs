@@ -50,6 +50,12 @@ impl Faulty {
             home: Cell::new(0),
             within: Within(UnsafeCell::new([0; 64])),
         });
+        let lost = |known: &&Known| known.call == Some(Call::Unpreserve);
+        for lost in this.known.borrow().iter().filter(lost).filter(|_| how == How::LosesUnpreserved)
+        {
+            // SAFETY: it is claimed, and whoever holds it is gone.
+            unsafe { this.mem.restore_free(lost.ptr, lost.size) };
+        }
         for pooled in this.pool.take() {
             // SAFETY: it was taken back from who had it, and is outgoing or carried.
             unsafe { this.mem.unpreserve_free(pooled.ptr, pooled.size) };
@@ -278,6 +284,7 @@ unsafe impl PreservedAllocator for Faulty {
             How::LendsInside => at.is_none() && self.find(second_half).is_some(),
             How::LendsAbove => at.is_none() && self.find(above).is_some(),
             How::LendsBelow => at.is_none() && self.find(below).is_some(),
+            How::LendsAt(only) => at.is_none() && addr.get() == only,
             How::LendsAnywhere => addr.get() > u64::MAX / 2,
             How::IsAtHome(Call::Restore) => call == Some(Call::Restore) && !at_home,
             _ => false,

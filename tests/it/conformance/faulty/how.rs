@@ -43,6 +43,8 @@ pub(crate) enum How {
     LendsInside,
     LendsAbove,
     LendsBelow,
+    /// There is something at this address.
+    LendsAt(u64),
     LendsAnywhere,
     PanicsAnywhere,
     /// A claim panics before anything was lent.
@@ -50,6 +52,8 @@ pub(crate) enum How {
     /// A claim of what is not there panics when all is freed.
     PanicsAfter,
     Loses,
+    /// A claim that was carried and is so no more is gone at the kexec, if others survive it.
+    LosesUnpreserved,
     Damages,
     Panics(Call),
     /// What is done by way of a reference to another place is not done.
