@@ -65,6 +65,9 @@ fn a_region_is_found_and_its_root_followed() {
     let text = String::from_utf8(output).unwrap();
     assert!(text.contains("Region at 0x100000000: sound"), "{text}");
     assert!(text.contains("2500 in 3 blocks of 8192 bytes"), "{text}");
+    let first = format!("version 1, tag 0x5e55, first block at {:#x}; flags: DENSE", root.head);
+    assert!(text.contains(&first), "{text}");
+    assert!(text.contains("8 bytes to an entry, 8192 to a block, says 2500 entries"), "{text}");
 }
 
 #[test]
