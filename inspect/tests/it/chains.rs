@@ -115,63 +115,6 @@ fn a_block_of_two_pages_is_in_the_image_with_both_or_not_at_all() {
     assert_eq!((status, &only_finding(&report)["rule"]), (1, &json!("outside")));
 }
 
-/// A chain of so many blocks of 64 bytes, in any order in memory, with 1 to 6 entries, but for two
-/// without; behind it is a link to nowhere.
-fn scattered(blocks: u64) -> Memory {
-    let addr = |number: u64| HEAD + 64 * (number * 37 % 1009);
-    let mut memory = Memory::new();
-    for number in 0..blocks {
-        let last = number == blocks - 1;
-        memory.put_word(addr(number), if last { 0xffff_ffff_ffff_ffc0 } else { addr(number + 1) });
-        let empty = [40, 117].contains(&number);
-        memory.put_word(addr(number) + 8, if empty { 0 } else { 1 + number * 5 % 6 });
-    }
-    memory
-}
-
-/// Draws a chain that should have no empty block, by its descriptor.
-fn draw(memory: &mut Memory) -> String {
-    let (magic, version) = (Descriptor::MAGIC, Descriptor::VERSION);
-    let (flags, entry_size, block_size, head, entries, tag) = (2, 8, 64, HEAD, 0, 7);
-    let root = Descriptor { magic, version, flags, entry_size, block_size, head, entries, tag };
-    memory.put(ROOT, root.as_bytes());
-    let path = memory.file("drawn.core");
-    let picture = path.replace("drawn.core", "drawn.svg");
-    inspect(&[&*path, "--svg", &picture, "descriptor", "0x5000"]).assert().code(1);
-    std::fs::read_to_string(picture).unwrap().replace(&path, "drawn.core")
-}
-
-#[test]
-fn many_blocks_are_drawn_in_cells_and_by_address() {
-    compare("scattered.svg", &draw(&mut scattered(230)));
-    // From a thousand on there are several in a cell.
-    let picture = draw(&mut scattered(1002));
-    assert!(picture.contains("each cell is 2 blocks,"));
-    assert!(picture.contains("<title>blocks 1000 to 1001: 5 of 12 entries</title>"));
-}
-
-#[test]
-fn a_damaged_chain_is_drawn_before_longer_ones() {
-    let position = |memory: &Memory, title: &str| {
-        let path = memory.file("order.core");
-        let picture = path.replace("order.core", "order.svg");
-        inspect(&[&*path, "--svg", &picture]).output().unwrap();
-        let picture = std::fs::read_to_string(picture).unwrap();
-        picture.find(&format!(">{title}: ")).unwrap_or_else(|| panic!("no {title} in {picture}"))
-    };
-    let sound = Memory::golden("sessions-120-files-210");
-    let (sessions, files) = ("the sessions", "the files of session 1");
-    assert!(position(&sound, sessions) < position(&sound, files));
-    let second = sound.word(0x3c_5000 + 16) + 16 + 80;
-    let head = sound.word(second + 64);
-    // By a link to nowhere, and by a block without an entry.
-    for (offset, word) in [(0, 0x7000_0000), (8, 0)] {
-        let mut memory = sound.clone();
-        memory.put_word(head + offset, word);
-        assert!(position(&memory, files) < position(&memory, sessions), "{offset}");
-    }
-}
-
 #[test]
 fn the_fields_of_a_record_have_the_sizes_of_their_names() {
     let mut memory = Memory::new();

@@ -197,6 +197,8 @@ fn shared_objects_are_counted_and_preserved() {
     assert_eq!(status, 0);
     let objects = &report["handovers"][0]["luo"]["shared_objects"]["objects"];
     assert_eq!(objects, &json!([{"name": "iommu-v1", "data": "0x1234000", "count": 3}]));
+    // As many as fit, and one more.
+    assert_eq!(json(&[&with(1, 63).file("shared-objects.core")]).0, 0);
     let (status, finding) = damaged("shared-objects", &with(1, 64));
     assert_eq!(status, 1);
     expect(&finding, "count", page + 8, "64");
@@ -261,6 +263,14 @@ fn the_tree_is_read_by_the_rules_of_device_trees() {
         let (status, finding) = damaged("tree", &memory);
         assert_eq!((status, &finding["rule"]), (1, &json!(rule)), "{offset}: {finding:#}");
         assert_eq!(finding["addr"], format!("{TREE:#x}"));
+        let field = match rule {
+            "tree-compatible" => Some("compatible"),
+            "tree-map" => Some("preserved-memory-map"),
+            "tree-magic" => Some("magic"),
+            "tree-size" => Some("totalsize"),
+            _ => None,
+        };
+        assert_eq!(finding["field"].as_str(), field);
         if rule == "tree-compatible" {
             assert_eq!(
                 (&finding["found"], &finding["expected"]),

@@ -214,6 +214,24 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_report_that_cannot_be_written_is_an_error() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = std::process::Command::new(assert_cmd::cargo::cargo_bin("kho-inspect"))
+        .current_dir(root())
+        .arg(IMAGE)
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("standard output: No space left"), "{error}");
+}
+
+#[test]
 fn a_pipe_is_no_image() {
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("kho-inspect"))
         .arg("/dev/stdin")

@@ -11,6 +11,7 @@
 
 mod chains;
 mod damage;
+mod drawn;
 mod expected;
 mod files;
 mod generations;

@@ -69,7 +69,7 @@ impl<'a, A: PreservedAllocator> Kernel<'a, A> {
 
     /// A kernel that holds blocks: the same one, by way of another reference to its allocator.
     pub(super) const fn holding(alloc: &'a A, number: u64, lent: Vec<Lent>) -> Self {
-        Self { alloc, lent, seed: number << 32 }
+        Self { lent, ..Self::new(alloc, number) }
     }
 
     /// Takes a new block, and fills it; `None` if the allocator refuses.
