@@ -186,6 +186,13 @@ fn the_smallest_block_is_not_lent_as_the_half_of_another() {
 }
 
 #[test]
+fn a_message_names_the_block_by_its_size_and_address() {
+    let broken = checked(How::Loses, false, usize::MAX).unwrap_err();
+    let says = "duty 7, found again: the block of 32 bytes at 0x100000000 is not found";
+    assert_eq!(broken.to_string(), says);
+}
+
+#[test]
 fn a_check_without_a_declaration_names_the_duty_too() {
     let broken = check(|previous| Faulty::kexec(previous, How::Dirty, false, 0)).unwrap_err();
     assert_eq!(broken.duty, Duty::Zeroed, "{broken}");

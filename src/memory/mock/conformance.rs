@@ -39,6 +39,7 @@
 mod broken;
 mod carried;
 mod kernel;
+mod pattern;
 mod scenarios;
 
 use alloc::format;

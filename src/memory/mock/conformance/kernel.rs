@@ -17,15 +17,13 @@ use std::panic::catch_unwind;
 use std::thread;
 
 use super::broken::{Broken, Duty};
+use super::pattern::{fill, wrong_byte};
 use crate::abi::addr::PhysAddr;
 use crate::abi::sizes::to_wire;
 use crate::memory::allocator::{CarryAllocator, PreservedAllocator};
 
 /// Pointers need not be aligned to more than this.
 const PAGE_SIZE: usize = 4096;
-
-/// Bytes that are written and looked at together; a block is a multiple of it.
-const WORD: usize = size_of::<u64>();
 
 /// A block that was preserved, by the name that every kernel has for it.
 #[derive(Clone, Copy)]
@@ -64,12 +62,12 @@ pub(super) struct Kernel<'a, A> {
 impl<'a, A: PreservedAllocator> Kernel<'a, A> {
     /// A kernel that holds nothing. What it writes, no kernel with another `number` writes.
     pub(super) const fn new(alloc: &'a A, number: u64) -> Self {
-        Self { alloc, lent: Vec::new(), seed: number << 32 }
+        Self::holding(alloc, number, Vec::new())
     }
 
     /// A kernel that holds blocks: the same one, by way of another reference to its allocator.
     pub(super) const fn holding(alloc: &'a A, number: u64, lent: Vec<Lent>) -> Self {
-        Self { lent, ..Self::new(alloc, number) }
+        Self { alloc, lent, seed: number << 32 }
     }
 
     /// Takes a new block, and fills it; `None` if the allocator refuses.
@@ -303,24 +301,8 @@ impl Lent {
         // SAFETY: `size` initialised bytes, by the allocator's duty 1. Nobody else uses them, by
         // duty 2, and the functions of this file look at none meanwhile.
         let bytes = unsafe { slice::from_raw_parts_mut(self.ptr.as_ptr(), self.left.size) };
-        for (word, to) in (0..).zip(bytes.chunks_mut(WORD)) {
-            to.copy_from_slice(&pattern(self.left.seed, word));
-        }
+        fill(bytes, self.left.seed);
     }
-}
-
-/// The bytes of a word in a block: others in every word, and in every block.
-fn pattern(seed: u64, word: u64) -> [u8; WORD] {
-    let mixed = seed.wrapping_add(word).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed ^ word).to_ne_bytes()
-}
-
-/// The position of the first byte that is not what the pattern says.
-fn wrong_byte(bytes: &[u8], seed: u64) -> Option<usize> {
-    let mut words = bytes.chunks(WORD).enumerate();
-    let (word, is) = words.find(|&(word, is)| is != pattern(seed, to_wire(word)))?;
-    let at = is.iter().zip(pattern(seed, to_wire(word))).position(|(is, was)| *is != was)?;
-    Some(word.wrapping_mul(WORD).wrapping_add(at))
 }
 
 fn range(ptr: NonNull<u8>, size: usize) -> Range<usize> {
