@@ -7,7 +7,8 @@ use kho_block::zerocopy::IntoBytes;
 
 use crate::expected::compare;
 use crate::image::Memory;
-use crate::inspect;
+use crate::regions::region_of_gaps;
+use crate::{file, inspect};
 
 const HEAD: u64 = 0x1_0000;
 const ROOT: u64 = 0x5000;
@@ -93,6 +94,11 @@ fn ranges_that_are_too_many_to_draw_are_counted() {
     // Every second page of the upper half of what the map's bitmap is about.
     let bitmap = 0x23_a000;
     (256..512).for_each(|word| memory.put_word(bitmap + 8 * word, 0x5555_5555_5555_5555));
-    let picture = picture(&memory.file("ranges.core"), &[], 0);
-    assert!(picture.contains(LEFT_OUT), "{picture}");
+    let of_linux = picture(&memory.file("ranges.core"), &[], 0);
+    assert!(of_linux.contains(LEFT_OUT), "{of_linux}");
+    for (blocks, left_out) in [(4090, false), (4100, true)] {
+        let path = file("ranges.raw", &region_of_gaps(blocks));
+        let of_region = picture(&path, &["--raw", "--base", "0x100000000"], 0);
+        assert_eq!(of_region.contains(LEFT_OUT), left_out, "{of_region}");
+    }
 }

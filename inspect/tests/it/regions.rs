@@ -7,7 +7,7 @@
 use core::ptr::NonNull;
 
 use kho_block::zerocopy::IntoBytes;
-use kho_block::{Descriptor, OutgoingSet, PhysAddr, Region};
+use kho_block::{Descriptor, OutgoingSet, PhysAddr, PreservedAllocator, Region};
 use serde_json::{Value, json};
 
 use crate::image::Memory;
@@ -43,6 +43,23 @@ fn at_base(bytes: &[u8], name: &str, more: &[&str]) -> (i32, Value) {
     let mut arguments = vec![&*path, "--raw", "--base", "0x100000000"];
     arguments.extend(more);
     json(&arguments)
+}
+
+/// A region with so many blocks of a page, none beside another.
+pub(crate) fn region_of_gaps(blocks: usize) -> Vec<u8> {
+    let bytes = (2 * blocks + 64).next_multiple_of(64) * 4096;
+    let mut memory = vec![0_u8; bytes + 4096];
+    let lead = memory.as_ptr().align_offset(4096);
+    let ground = NonNull::from(&mut memory[lead..lead + bytes]);
+    let base = PhysAddr::new(BASE).unwrap();
+    // SAFETY: as above.
+    let region = unsafe { Region::create(base, ground) }.unwrap();
+    let pages: Vec<_> = (0..2 * blocks).map(|_| region.alloc_preserve(4096).unwrap()).collect();
+    for page in pages.chunks(2).map(|pair| pair[usize::from(pair[0].addr < pair[1].addr)]) {
+        // SAFETY: it is preserved, of that size, and nobody uses it.
+        unsafe { region.unpreserve_free(page.ptr, 4096) };
+    }
+    memory[lead..lead + bytes].to_vec()
 }
 
 #[test]
