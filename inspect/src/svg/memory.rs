@@ -61,7 +61,8 @@ pub(super) fn draw(canvas: &mut Canvas, report: &Report) {
     if !preserved.is_empty() {
         strip(canvas, "preserved", PRESERVED, preserved.iter().copied(), span);
     }
-    let more: u64 = maps.iter().map(|map| map.more_ranges).sum();
+    let of_regions = report.regions.iter().map(|region| region.more_ranges);
+    let more: u64 = maps.iter().map(|map| map.more_ranges).chain(of_regions).sum();
     for chain in report.chains().filter(|chain| !chain.blocks.is_empty()).take(4) {
         let bytes = u64::try_from(chain.block_size).unwrap_or(0);
         let ranges = chain.blocks.iter().map(|block| MemoryRange { addr: block.addr, bytes });
