@@ -76,3 +76,35 @@ impl<T> Lock<T> {
         was_held
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "mock")]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use core::sync::atomic::Ordering::SeqCst;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_comes_while_the_lock_is_held_waits() {
+        let lock = Lock::new(0);
+        let (comes, passes) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            lock.with(|_| {
+                scope.spawn(|| {
+                    comes.store(true, SeqCst);
+                    lock.with(|value| *value += 1);
+                    passes.store(true, SeqCst);
+                });
+                while !comes.load(SeqCst) {
+                    spin_loop();
+                }
+                thread::sleep(Duration::from_millis(20));
+                assert!(!passes.load(SeqCst), "it does not wait");
+            });
+        });
+        assert_eq!((lock.with(|value| *value), passes.load(SeqCst)), (1, true));
+    }
+}

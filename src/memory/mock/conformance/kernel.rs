@@ -324,3 +324,23 @@ fn calm<R>(method: &str, call: impl FnOnce() -> R) -> Result<R, Broken> {
     let what = || Broken::new(Duty::Calm, format!("`{method}` panics"));
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| what())
 }
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use super::*;
+    use crate::memory::mock::Mock;
+
+    #[test]
+    fn no_kernel_writes_what_another_writes() {
+        let mem = Mock::new();
+        let seeds = [1, 2, 3].map(|number| {
+            let mut kernel = Kernel::new(&mem, number);
+            [0; 2].map(|_| kernel.alloc(64).unwrap().unwrap().left.seed)
+        });
+        let mut seeds = seeds.concat();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 6, "{seeds:?}");
+        assert!(seeds.is_sorted());
+    }
+}
