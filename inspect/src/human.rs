@@ -403,6 +403,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
 

@@ -57,6 +57,7 @@ impl Ranges {
 }
 
 #[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
 

@@ -175,6 +175,7 @@ pub fn look(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
 

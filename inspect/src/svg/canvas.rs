@@ -161,6 +161,7 @@ pub(super) fn float(number: usize) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
 

@@ -4,9 +4,8 @@ use kho_block::zerocopy::IntoBytes;
 use kho_block::{Descriptor, MAX_BLOCKS};
 use serde_json::{Value, json};
 
-use crate::expected::compare;
 use crate::image::Memory;
-use crate::{inspect, json, only_finding};
+use crate::{json, only_finding};
 
 const HEAD: u64 = 0x1_0000;
 const ROOT: u64 = 0x5000;
@@ -23,14 +22,14 @@ fn chain(counts: &[u64]) -> Memory {
 }
 
 /// The same, with a descriptor, and what the tool says of it.
-fn described(counts: &[u64], flags: u32) -> (i32, Value) {
+fn described(name: &str, counts: &[u64], flags: u32) -> (i32, Value) {
     let (entries, tag) = (counts.iter().sum(), 7);
     let (magic, version) = (Descriptor::MAGIC, Descriptor::VERSION);
     let (entry_size, block_size, head) = (8, 32, HEAD);
     let root = Descriptor { magic, version, flags, entry_size, block_size, head, entries, tag };
     let mut memory = chain(counts);
     memory.put(ROOT, root.as_bytes());
-    json(&[&memory.file("chains.core"), "descriptor", "0x5000"])
+    json(&[&memory.file(name), "descriptor", "0x5000"])
 }
 
 #[test]
@@ -44,7 +43,7 @@ fn an_empty_block_is_damage_if_there_should_be_none_and_else_a_note() {
         (&[2, 0, 1], 0, 1, note),
         (&[2, 0, 1], 2, 1, damage),
     ] {
-        let (ended, report) = described(counts, flags);
+        let (ended, report) = described("empty-block.core", counts, flags);
         let finding = &report["findings"][0];
         let found = (ended, &finding["rule"], &finding["severity"], &finding["block"]);
         let expected = (status, &json!("empty-block"), &json!(severity), &json!(block));
@@ -55,7 +54,7 @@ fn an_empty_block_is_damage_if_there_should_be_none_and_else_a_note() {
         assert_eq!(damaged, expected, "{report:#}");
     }
     // A set that has a block, and no entry yet.
-    let (status, report) = described(&[0], 2);
+    let (status, report) = described("empty-block.core", &[0], 2);
     assert_eq!((status, &report["findings"]), (0, &json!([])));
 }
 
@@ -68,7 +67,7 @@ fn a_block_that_is_not_full_is_damage_before_the_last_of_a_dense_chain() {
         (&[2, 2, 2], 1, None),
         (&[1, 2, 1], 0, None),
     ] {
-        let (status, report) = described(counts, flags);
+        let (status, report) = described("not-full.core", counts, flags);
         let findings = report["findings"].as_array().unwrap();
         assert_eq!((status, findings.len()), block.map_or((0, 0), |_| (1, 1)), "{report:#}");
         for finding in findings {
@@ -126,7 +125,7 @@ fn the_fields_of_a_record_have_the_sizes_of_their_names() {
     let (status, report) =
         json(&[&*path, "chain", "0x10000", "--block-size", "64", "--records", fields]);
     assert_eq!(status, 0);
-    let number = |range: std::ops::Range<usize>| {
+    let number = |range: core::ops::Range<usize>| {
         let mut bytes = entry[range].to_vec();
         if cfg!(target_endian = "little") {
             bytes.reverse();

@@ -38,19 +38,19 @@ fn scattered(blocks: u64) -> Memory {
 }
 
 /// Draws a chain that should have no empty block, by its descriptor.
-fn draw(memory: &mut Memory) -> String {
+fn draw(name: &str, memory: &mut Memory) -> String {
     let (magic, version) = (Descriptor::MAGIC, Descriptor::VERSION);
     let (flags, entry_size, block_size, head, entries, tag) = (2, 8, 64, HEAD, 0, 7);
     let root = Descriptor { magic, version, flags, entry_size, block_size, head, entries, tag };
     memory.put(ROOT, root.as_bytes());
-    picture(&memory.file("drawn.core"), &["descriptor", "0x5000"], 1)
+    picture(&memory.file(name), &["descriptor", "0x5000"], 1)
 }
 
 #[test]
 fn many_blocks_are_drawn_in_cells_and_by_address() {
-    compare("scattered.svg", &draw(&mut scattered(230)));
+    compare("scattered.svg", &draw("scattered.core", &mut scattered(230)));
     // From a thousand on there are several in a cell.
-    let picture = draw(&mut scattered(1002));
+    let picture = draw("scattered.core", &mut scattered(1002));
     assert!(picture.contains("each cell is 2 blocks,"));
     assert!(picture.contains("<title>blocks 1000 to 1001: 5 of 12 entries</title>"));
 }
@@ -81,7 +81,7 @@ fn damage_behind_the_last_block_is_not_in_the_picture_of_memory() {
     memory.put_word(HEAD, HEAD + 64);
     memory.put_word(HEAD + 8, 1);
     memory.put_word(HEAD + 64 + 8, 7);
-    let picture = draw(&mut memory);
+    let picture = draw("behind.core", &mut memory);
     assert!(picture.contains(">damaged: its chain, block 1 at 0x10040: counts 7"), "{picture}");
     assert!(!picture.contains(">damaged</text>"), "{picture}");
 }

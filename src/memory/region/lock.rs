@@ -82,8 +82,8 @@ impl<T> Lock<T> {
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use core::sync::atomic::Ordering::SeqCst;
+    use core::time::Duration;
     use std::thread;
-    use std::time::Duration;
 
     use super::*;
 

@@ -195,7 +195,7 @@ fn a_region_keeps_every_duty_of_an_allocator() {
 fn an_image_takes_as_much_for_itself_as_the_region_and_both_can_be_printed() {
     for (units, overhead) in [(64, 2), (4096, 2), (4097, 3)] {
         let mut memory = Memory::new(0x10_0000, units);
-        drop(memory.create().unwrap());
+        memory.create().unwrap();
         let base = memory.base();
         let image = RegionImage::read(base, memory.bytes()).unwrap();
         assert_eq!(image.overhead(), overhead * UNIT);
