@@ -193,6 +193,8 @@ fn the_holes_of_a_sparse_file_are_skipped() {
 fn an_image_without_a_handover_says_so() {
     let mut memory = Memory::new();
     memory.put(0x1000, b"nothing");
+    // A device tree that is none of KHO's.
+    memory.put(0x2000, &[0xd0, 0x0d, 0xfe, 0xed]);
     let (status, report) = json(&[&memory.file("nothing.core")]);
     assert_eq!((status, &only_finding(&report)["rule"]), (2, &json!("nothing")));
     let output = inspect(&[&memory.file("nothing.core")]).output().unwrap().stdout;
