@@ -59,6 +59,7 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
 }
 
 #[cfg(test)]
+#[cfg(feature = "mock")]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use alloc::string::ToString;
