@@ -144,6 +144,7 @@ fn sound(base: u64, alone: u64, notes: u64) -> u64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "8 192 regions take minutes, and `region::books` opens some")]
 fn books_of_a_few_values_are_refused_or_lend_what_they_say() {
     let few = vec![0, 0x40, 1, 0x85, 0xcc, 13, 0x4e, 15];
     let values = Values { sound: few.clone(), behind: few };
