@@ -178,7 +178,7 @@ impl<T: Entry, const BLOCK_SIZE: usize> Block<T, BLOCK_SIZE> {
 pub(crate) unsafe fn bytes_of(block: &RawBlock, block_size: usize, start: usize) -> &[u8] {
     let end = block_size.saturating_sub(HEADER_SIZE);
     let start = start.min(end);
-    // SAFETY: `start` lies in the lent block, or at its end.
+    // SAFETY: by duty 1 the lent block has `end` bytes behind its header, and `start` is not beyond.
     let first = unsafe { block.first_slot().add(start) };
     // SAFETY: by duty 1 the lent block is valid and initialised there. Duty 2 excludes writers.
     unsafe { slice::from_raw_parts(first.as_ptr(), end.saturating_sub(start)) }
@@ -198,7 +198,7 @@ pub(crate) unsafe fn bytes_of_mut(
 ) -> &mut [u8] {
     let end = bytes.end.min(block_size.saturating_sub(HEADER_SIZE));
     let start = bytes.start.min(end);
-    // SAFETY: `start` lies in the lent block, or at its end.
+    // SAFETY: by duty 1 the lent block has `end` bytes behind its header, and `start` is not beyond.
     let first = unsafe { block.first_slot().add(start) };
     // SAFETY: by duty 1 the lent block is valid and initialised there. Duty 2 excludes the others.
     unsafe { slice::from_raw_parts_mut(first.as_ptr(), end.saturating_sub(start)) }

@@ -28,8 +28,8 @@ use crate::set::origin::{Incoming, Origin, Outgoing};
 ///
 /// A pointer from [`entry_ptr`](Self::entry_ptr) stays good while other entries come and go: an
 /// operation on one entry makes no reference to another. Those over several
-/// ([`iter`](Self::iter), [`blocks`](Self::blocks), [`cursor`](Self::cursor), [`retain`](Self::retain),
-/// [`dump`](Self::dump), `audit`) count as uses of all entries.
+/// ([`iter`](Self::iter), [`blocks`](Self::blocks), what they have for `mut`, [`cursor`](Self::cursor),
+/// [`retain`](Self::retain), [`dump`](Self::dump), `audit`) count as uses of all entries.
 ///
 /// # Which call in a loop
 ///

@@ -49,9 +49,9 @@ impl<T: Entry, A: PreservedAllocator, O: Origin, const BLOCK_SIZE: usize>
     /// The pointer has the provenance of the allocator's own, and stays good until its entry is
     /// removed, or moved by [`swap_remove`](Self::swap_remove): pushing, removing, reading and
     /// changing *other* entries makes no reference to this one. [`iter`](Self::iter),
-    /// [`blocks`](Self::blocks), a [`cursor`](Self::cursor), [`retain`](BlockSet::retain),
-    /// [`dump`](Self::dump) and `audit` look at all entries, and must not run while this one is
-    /// written through the pointer; nor may [`get`](Self::get) of this one.
+    /// [`blocks`](Self::blocks), what they have for `mut`, a [`cursor`](Self::cursor),
+    /// [`retain`](BlockSet::retain), [`dump`](Self::dump) and `audit` look at all entries, and must not
+    /// run while this one is written through the pointer; nor may [`get`](Self::get) of this one.
     ///
     /// ```
     /// # use kho_block::{BlockSet, mock::Mock};

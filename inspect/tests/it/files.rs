@@ -164,7 +164,7 @@ fn raw_memory_is_searched_from_its_base() {
 }
 
 #[test]
-fn memory_within_the_last_page_of_all_is_searched_and_is_no_page() {
+fn memory_within_the_last_page_of_all_begins_no_page() {
     let path = file("last.raw", &[1; 100]);
     let (status, report) = json(&[&path, "--raw", "--base", "0xffffffffffffff00"]);
     assert_eq!((status, &only_finding(&report)["rule"]), (2, &json!("nothing")));

@@ -134,6 +134,7 @@ impl Shape {
                     return Err(self.wrong(
                         unit,
                         byte.0,
+                        // No block was found yet: `end` is still that of the books.
                         if end == self.first {
                             BookFault::Reserved
                         } else {

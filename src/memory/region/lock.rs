@@ -101,6 +101,7 @@ mod tests {
                 while !comes.load(SeqCst) {
                     spin_loop();
                 }
+                // Long enough for one that does not wait, if it runs at all meanwhile.
                 thread::sleep(Duration::from_millis(20));
                 assert!(!passes.load(SeqCst), "it does not wait");
             });

@@ -1,6 +1,7 @@
 //! Every operation of the library, as a kernel links it: what is called from here can be reached.
 //!
-//! `check` beside this crate builds it, and fails if a panic is among what the linker kept.
+//! `check` beside this crate builds it, and fails if a panic is among what the linker kept; `calls`, if a
+//! public function is not called.
 
 #![no_std]
 
