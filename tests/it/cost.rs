@@ -1,7 +1,9 @@
 //! What operations cost, in calls of the allocator: exactly these, and no more.
+//!
+//! How often memory is looked at is shown by `tests/interrupt/looks.rs`.
 
 use kho_block::mock::{Calls, Mock};
-use kho_block::{BlockSet, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing, PhysAddr};
+use kho_block::{BlockSet, IncomingSet, Outgoing, PhysAddr};
 
 mod restoring;
 
@@ -138,26 +140,6 @@ fn growing_allocates_the_blocks_that_are_missing() {
             assert_eq!(set.block_count(), blocks_for(first.max(second)));
         }
     }
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
-fn the_limit_of_blocks_is_checked_before_the_first_allocation() {
-    let mem = Mock::new();
-    let mut set = Set::new(&mem);
-    let limit = MAX_BLOCKS * CAPACITY;
-    for count in [limit + 1, usize::MAX] {
-        let grow = || assert_eq!(set.grow(count).unwrap_err().kind, GrowErrorKind::TooManyBlocks);
-        assert_eq!(calls(&mem, grow), NOTHING);
-    }
-    assert_eq!(calls(&mem, || set.grow(limit).unwrap()), allocates(MAX_BLOCKS));
-    assert_eq!(calls(&mem, || set.grow(limit + 1).unwrap_err()), NOTHING);
-    assert_eq!(calls(&mem, || set.writer().extend(0..)), NOTHING);
-    assert_eq!(set.len(), limit);
-    assert_eq!(calls(&mem, || set.push(7).unwrap_err()), NOTHING);
-    assert_eq!(calls(&mem, || set.extend_from_slice(&[7]).unwrap_err()), NOTHING);
-    assert_eq!(calls(&mem, || set.try_extend([7]).unwrap_err()), NOTHING);
-    assert_eq!(calls(&mem, || drop(set)), frees(MAX_BLOCKS));
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! `MAX_BLOCKS` blocks, and one more.
 
 use kho_block::mock::Mock;
-use kho_block::zerocopy::IntoBytes;
 use kho_block::{
-    AllocError, BlockHeader, BlockSet, CapacityError, GrowErrorKind, IncomingSet, MAX_BLOCKS,
-    Outgoing, PhysAddr, RestoreChecks, RestoreErrorKind,
+    AllocError, BlockSet, CapacityError, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing,
+    PhysAddr, RestoreChecks,
 };
 
 /// Two entries to a block.
@@ -78,27 +77,6 @@ fn a_set_takes_as_many_blocks_as_there_may_be_and_not_one_more() {
     set.audit().unwrap();
     set.destroy();
     mem.assert_clean();
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
-fn a_chain_with_one_block_too_many_is_refused_and_given_back() {
-    let mut mem = Mock::new();
-    let place = |block: usize| u64::try_from(0x10_0000 + block * 32).unwrap();
-    for block in 0..=MAX_BLOCKS {
-        let next = if block == MAX_BLOCKS { 0 } else { place(block + 1) };
-        let mut bytes = [0; 32];
-        bytes[..16].copy_from_slice(BlockHeader { next, count: 2 }.as_bytes());
-        mem.leave(place(block), &bytes);
-    }
-    let error = IncomingSet::<u64, _, 32>::restore(&mem, PhysAddr::new(place(0))).unwrap_err();
-    assert_eq!((error.kind, error.block), (RestoreErrorKind::TooManyBlocks, MAX_BLOCKS));
-    assert_eq!((error.addr.get(), error.errno()), (place(MAX_BLOCKS), 22));
-    assert_eq!((mem.live(), mem.unclaimed()), (0, MAX_BLOCKS + 1));
-
-    // From its second block on it is not too long.
-    let set = IncomingSet::<u64, _, 32>::restore(&mem, PhysAddr::new(place(1))).unwrap();
-    assert_eq!(set.len(), FULL);
 }
 
 #[test]

@@ -5,9 +5,7 @@ use core::fmt::{self, Debug, Write};
 use kho_block::mock::Mock;
 use kho_block::mock::conformance::Duty;
 use kho_block::zerocopy::{FromBytes, IntoBytes};
-use kho_block::{
-    AllocError, BlockSet, FullError, IncomingSet, Link, PhysAddr, PushError, Slots, scan,
-};
+use kho_block::{AllocError, BlockSet, FullError, IncomingSet, Link, PhysAddr, PushError, scan};
 
 /// Its digits, in either base, are in no address and no count.
 const SECRET: u64 = 0x7777_7777_7777_7777;
@@ -56,19 +54,6 @@ fn no_entry_is_printed() {
     debug(&set);
     assert_no_secret(&set.dump().to_string());
     debug(&mem);
-}
-
-#[test]
-fn no_entry_of_a_table_is_printed() {
-    let mem = Mock::new();
-    let mut table = Slots::<u64, _, _, 64>::new(&mem);
-    let keys = [1, 2, SECRET, SECRET].map(|entry| table.insert(entry).unwrap());
-    table.remove(keys[0]);
-    assert_eq!(
-        debug(&table),
-        "Slots { first_block: Some(PhysAddr(0x100000000)), len: 3, slot_count: 4, retired: 0, \
-         block_count: 2, .. }"
-    );
 }
 
 /// Fills the set, and looks at the error that holds an entry.
@@ -184,11 +169,6 @@ fn what_goes_wrong_with_a_link_or_an_adoption_is_said() {
 
     let blocks = scan(head, <IncomingSet<u64, &Mock>>::LAYOUT, |_| None);
     assert!(debug(&blocks).starts_with("Scan { "), "{blocks:?}");
-}
-
-#[test]
-fn an_empty_link_is_the_default() {
-    assert_eq!(Link::<u64>::default(), Link::EMPTY);
 }
 
 #[test]

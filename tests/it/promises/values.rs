@@ -3,7 +3,7 @@
 use core::num::NonZeroU64;
 
 use kho_block::mock::Mock;
-use kho_block::{BlockSet, GrowError, Link, PhysAddr};
+use kho_block::{BlockSet, GrowError, Link, OutgoingSlots, PhysAddr};
 
 #[test]
 fn an_address_is_any_number_but_zero_and_stays_that_number() {
@@ -71,4 +71,15 @@ fn a_link_is_the_head_and_the_number_of_entries() {
     assert_ne!(links[0], links[1], "in other blocks");
     assert_eq!(links[2], Link::EMPTY);
     assert_eq!(format!("{:?}", links[2]), "Link { head: None, len: 0 }");
+}
+
+#[test]
+fn an_empty_link_is_the_default() {
+    assert_eq!(Link::<u64>::default(), Link::EMPTY);
+}
+
+#[test]
+fn a_table_over_an_allocator_of_its_own_starts_empty() {
+    let table = OutgoingSlots::<u64, Mock, 64>::default();
+    assert_eq!((table.len(), table.slot_count(), table.block_count()), (0, 0, 0));
 }

@@ -2,7 +2,7 @@
 
 use kho_block::{
     BlockSet, IncomingSet, OutgoingSet, PhysAddr, PreservedAllocator, Region, RegionError,
-    RegionImage, UnclaimedBlock,
+    UnclaimedBlock,
 };
 
 use crate::region::{Memory, UNIT, bytes, fill, restore_free, unpreserve_free, unrestore};
@@ -189,28 +189,4 @@ fn a_region_keeps_every_duty_of_an_allocator() {
     let declared = every_duty().claims_survive(true);
     declared.check(kexec).unwrap();
     declared.check_carry(kexec).unwrap();
-}
-
-#[test]
-fn an_image_takes_as_much_for_itself_as_the_region_and_both_can_be_printed() {
-    for (units, overhead) in [(64, 2), (4096, 2), (4097, 3)] {
-        let mut memory = Memory::new(0x10_0000, units);
-        memory.create().unwrap();
-        let base = memory.base();
-        let image = RegionImage::read(base, memory.bytes()).unwrap();
-        assert_eq!(image.overhead(), overhead * UNIT);
-        let size = units * UNIT;
-        let says =
-            format!("RegionImage {{ base: PhysAddr(0x100000), size: {size}, root: None, .. }}");
-        assert_eq!(format!("{image:?}"), says);
-    }
-    let memory = Memory::new(0x10_0000, 64);
-    let region = memory.create().unwrap();
-    region.alloc_preserve(4096).unwrap();
-    let range = "[PhysAddr(0x100000)..PhysAddr(0x103000)]";
-    assert_eq!(format!("{:?}", region.preserved()), range);
-    assert_eq!(format!("{:?}", region.unclaimed()), "[]");
-    let region = memory.open().unwrap();
-    let left = "[UnclaimedBlock { addr: PhysAddr(0x102000), size: 4096, given_back: false }]";
-    assert_eq!(format!("{:?}", region.unclaimed()), left);
 }

@@ -3,7 +3,7 @@
 use core::iter;
 use core::ptr::NonNull;
 
-use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock, Region, RegionError};
+use kho_block::{PhysAddr, PreservedAllocator, PreservedBlock, Region, RegionError, RegionImage};
 
 use crate::region::{Memory, UNIT, fill, lend_everything, unpreserve_free};
 
@@ -107,8 +107,11 @@ fn memory_that_does_not_suit_is_refused_by_name() {
 #[cfg_attr(miri, ignore = "thousands of units take minutes")]
 fn large_regions_have_as_many_units_of_books_as_it_takes() {
     for (units, books) in [(4096, 1), (4097, 2), (8192, 2), (8193, 3)] {
-        let memory = Memory::new(0x1000, units);
+        let mut memory = Memory::new(0x1000, units);
         assert_eq!(lend_everything(&memory.create().unwrap()), (units - 1 - books, 0));
+        let base = memory.base();
+        let image = RegionImage::read(base, memory.bytes()).unwrap();
+        assert_eq!(image.overhead(), (1 + books) * UNIT);
         assert!(memory.open().unwrap().sweep() > 0);
         assert_eq!(lend_everything(&memory.open().unwrap()), (units - 1 - books, 0));
     }

@@ -1,4 +1,4 @@
-//! What a table prints: counts, and no entry.
+//! What is printed: of a table counts, and no entry; and why one is not adopted.
 
 use kho_block::mock::Mock;
 use kho_block::{AdoptErrorKind, OutgoingSlots};
@@ -20,12 +20,6 @@ fn a_table_prints_where_it_is_and_how_much_is_in_it() {
     );
     assert_eq!(format!("{:?}", table.iter()), "SlotsIter { remaining: 2, .. }");
     assert_eq!(format!("{:?}", table.iter_mut()), "SlotsIterMut { remaining: 2, .. }");
-}
-
-#[test]
-fn a_table_over_an_allocator_of_its_own_starts_empty() {
-    let table = OutgoingSlots::<u64, Mock, 64>::default();
-    assert_eq!((table.len(), table.slot_count(), table.block_count()), (0, 0, 0));
 }
 
 #[test]
