@@ -42,7 +42,7 @@ impl<'m> Restored<'m> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
+#[cfg_attr(miri, ignore = "parsing the images takes minutes")]
 fn the_manifest_lists_every_image_of_linux_once_and_no_other() {
     let images = images();
     let listed: BTreeSet<_> = images.iter().map(|image| format!("{}.core", image.name)).collect();
