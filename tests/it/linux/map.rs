@@ -80,6 +80,7 @@ const BLOCKS: [(u64, u64); 8] = [
 ];
 
 #[test]
+#[cfg_attr(miri, ignore = "a map is read by safe code alone, which takes minutes")]
 fn blocks_of_all_sizes_are_found_by_address() {
     let mut tree = Tree::new();
     assert_eq!(read(&tree), (vec![], None));
