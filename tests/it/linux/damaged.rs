@@ -50,7 +50,6 @@ fn blocks(image: &Image) -> Vec<u64> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn a_head_of_the_sessions_that_is_none_is_refused_with_its_address() {
     let mut image = sound();
     let state = image.find().unwrap().state.get();
@@ -75,7 +74,6 @@ fn a_head_of_the_sessions_that_is_none_is_refused_with_its_address() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn a_damaged_link_or_count_is_refused_with_the_position_and_the_address() {
     let image = sound();
     let blocks = blocks(&image);
@@ -100,7 +98,6 @@ fn a_damaged_link_or_count_is_refused_with_the_position_and_the_address() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn a_damaged_link_to_files_is_refused() {
     let image = sound();
     let link = blocks(&image)[0] + 16 + 80 + 64; // of session 1
@@ -129,7 +126,6 @@ fn a_damaged_link_to_files_is_refused() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn a_block_that_the_map_has_not_is_refused() {
     let image = sound();
     for (number, addr) in blocks(&image).into_iter().enumerate() {
@@ -149,7 +145,6 @@ fn a_block_that_the_map_has_not_is_refused() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn a_damaged_root_of_the_map_is_refused() {
     let image = sound();
     let (root, block) = (image.find().unwrap().map, PhysAddr::new(blocks(&image)[0]).unwrap());
@@ -184,7 +179,6 @@ fn a_damaged_root_of_the_map_is_refused() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn a_tree_without_a_name_that_it_should_have_leads_nowhere() {
     for name in [KHO_COMPATIBLE, MEMORY_MAP_PROPERTY, DATA_PROPERTY, DATA_SIZE_PROPERTY, LUO_NODE] {
         let mut image = sound();

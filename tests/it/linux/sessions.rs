@@ -42,7 +42,6 @@ impl<'m> Restored<'m> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "parsing the images takes minutes")]
 fn the_manifest_lists_every_image_of_linux_once_and_no_other() {
     let images = images();
     let listed: BTreeSet<_> = images.iter().map(|image| format!("{}.core", image.name)).collect();
@@ -55,7 +54,6 @@ fn the_manifest_lists_every_image_of_linux_once_and_no_other() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn every_session_and_every_file_that_linux_handed_over_is_restored() {
     for image in images() {
         let Image { name, sessions: count, files_of_first: [with_files, files], .. } = &image;
@@ -117,7 +115,6 @@ fn written_again(image: &Image) -> (Mock, LuoState) {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn what_linux_handed_over_is_written_again_byte_for_byte() {
     for image in images() {
         let name = &image.name;
@@ -144,7 +141,6 @@ fn what_linux_handed_over_is_written_again_byte_for_byte() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of records take minutes")]
 fn the_block_on_which_linux_panics_is_accepted_or_refused_where_it_is_and_never_written() {
     let (refused, full) =
         (image("sessions-102-refused-duplicate"), image("sessions-102-exactly-full"));
