@@ -58,4 +58,15 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_the_caches_hold_is_copied_by_lines_and_what_is_larger_in_one_piece() {
+        // Of a source that is too short, only lines are copied.
+        let by_lines = |bytes| {
+            let mut to = [0; LINE + 1];
+            way_to_copy(bytes)(&mut to, &[1; LINE]);
+            to[0] == 1
+        };
+        assert_eq!([0, LARGE - 1, LARGE, usize::MAX].map(by_lines), [true, true, false, false]);
+    }
 }

@@ -148,7 +148,7 @@ impl Index {
     pub(crate) fn addr(&self, block: usize) -> Option<PhysAddr> {
         let Some(before) = block.checked_sub(1) else { return self.ends.first };
         if before == self.ends.tail.block && self.ends.spare.is_some() {
-            return self.ends.spare.filter(|_| block < self.blocks.len());
+            return self.ends.spare;
         }
         self.blocks.get(before).filter(|_| block < self.blocks.len())?.header().next()
     }

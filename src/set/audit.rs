@@ -115,6 +115,7 @@ mod tests {
 
     use super::*;
     use crate::memory::mock::Mock;
+    use crate::set::block_set::IncomingSet;
     use crate::set::origin::Outgoing;
 
     /// Two entries to a block.
@@ -168,6 +169,24 @@ mod tests {
         count(&mut set, 1, 0);
         ends(&mut set).tail.count = 0;
         assert_eq!(set.audit().unwrap_err().broken, "6: the tail has entries");
+    }
+
+    #[test]
+    fn blocks_of_a_restored_set_whose_entries_start_elsewhere_are_noticed() {
+        // What precedes them has fewer entries than when it was restored.
+        for (fewer, block) in [(0, 1), (1, 2)] {
+            let mut mem = Mock::new();
+            let mut set = Set::new(&mem);
+            set.extend_from_slice(&[1, 2, 3, 4, 5]).unwrap();
+            let head = set.into_head();
+            mem.reboot();
+            let mut set = IncomingSet::<u64, &Mock, 32>::restore(&mem, head).unwrap();
+            set.audit().unwrap();
+            set.chain.blocks()[fewer].header().set_count(1);
+            set.chain.parts_mut().1.tail.start = 3;
+            let error = set.audit().unwrap_err();
+            assert_eq!((error.block, error.broken), (block, "5: the start"));
+        }
     }
 
     #[test]

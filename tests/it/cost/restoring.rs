@@ -7,6 +7,7 @@ use super::{
     BLOCK_SIZE, BOUNDARIES, CAPACITY, NOTHING, Restored, blocks_for, calls, claims, filled,
     frees_claimed, gives_back, left,
 };
+use crate::heap::{counting, sheltered};
 
 #[test]
 fn restoring_claims_each_block_once_and_dropping_gives_it_back_once() {
@@ -27,6 +28,15 @@ fn restoring_claims_each_block_once_and_dropping_gives_it_back_once() {
         assert_eq!(calls(&mem, || set.destroy()), frees_claimed(blocks), "{entries} entries");
         assert_eq!(calls(&mem, || drop(set)), NOTHING);
         mem.assert_clean();
+    }
+}
+
+#[test]
+fn the_index_of_a_chain_of_up_to_16_blocks_is_one_allocation_on_the_heap() {
+    for blocks in [1, 2, 5, 16] {
+        let (mem, head) = left(blocks * CAPACITY);
+        let (asked, set) = counting(|| Restored::restore(sheltered(&mem), head).unwrap());
+        assert_eq!((asked, set.block_count()), (1, blocks));
     }
 }
 
