@@ -140,7 +140,7 @@ impl<A: PreservedAllocator> Chain<A> {
     }
 
     /// Gives the claims on all blocks but the first `len` back, the last one first, and writes
-    /// nothing.
+    /// nothing. A chain that has claimed nothing frees them.
     #[inline]
     pub(crate) fn give_back(&mut self, len: usize) {
         self.part(len, Parting::GivenBack);
@@ -302,5 +302,16 @@ mod tests {
         assert_eq!((chain.index.ends.first, mem.live()), (Some(addr), 1));
         drop(chain);
         assert_eq!((mem.live(), mem.unclaimed()), (0, 1), "the claim is given back");
+    }
+
+    #[test]
+    fn what_no_claim_is_on_is_freed_instead_of_given_back() {
+        let mem = Mock::new();
+        let mut chain = chain(&mem, Fate::Free);
+        chain.grow(3).unwrap();
+        chain.give_back(1);
+        assert_eq!((mem.live(), mem.calls().unpreserve_free, mem.calls().unrestore), (1, 1, 0));
+        drop(chain);
+        mem.assert_clean();
     }
 }
