@@ -105,3 +105,42 @@ fn forget(image: &Image<'_>, offset: u64, bytes: usize) {
         image.source.forget(start..start.saturating_add(bytes));
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use core::cell::RefCell;
+    use core::ops::Range;
+
+    use super::*;
+    use crate::source::Source;
+
+    /// Bytes, and those of them that are not needed any more.
+    struct Noting {
+        bytes: Vec<u8>,
+        forgotten: RefCell<Vec<Range<usize>>>,
+    }
+
+    impl Source for Noting {
+        fn bytes(&self) -> &[u8] {
+            &self.bytes
+        }
+
+        fn data_from(&self, from: usize) -> Option<Range<usize>> {
+            self.bytes().data_from(from)
+        }
+
+        fn forget(&self, range: Range<usize>) {
+            self.forgotten.borrow_mut().push(range);
+        }
+    }
+
+    #[test]
+    fn memory_is_forgotten_once_it_is_searched() {
+        let window = usize::try_from(WINDOW).unwrap();
+        let source = Noting { bytes: vec![1; window + 4096], forgotten: RefCell::default() };
+        let found = find(&Image::raw(&source, 0x3000), &mut |_| {});
+        assert_eq!(found.searched, WINDOW + 4096);
+        assert_eq!(source.forgotten.take(), [0..window, window..window + 4096]);
+    }
+}

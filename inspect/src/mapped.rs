@@ -74,12 +74,40 @@ impl Source for Mapped {
     }
 
     fn forget(&self, range: Range<usize>) {
-        // SAFETY: the mapping is private, of a file, and never written: pages that are touched again
-        // are read from the file again.
+        // SAFETY: the mapping is of a file, shared with it, and never written: pages that are touched
+        // again are the file's again.
         let advised = unsafe {
             self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())
         };
         // It is about memory alone; nothing is lost if the system does not take the advice.
         drop(advised);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_are_forgotten_take_no_memory_until_they_are_looked_at_again() {
+        // This program is a file of many pages.
+        let mapped = Mapped::open(&std::env::current_exe().unwrap()).unwrap();
+        let sum = || mapped.bytes().iter().map(|&byte| u64::from(byte)).sum::<u64>();
+        let before = sum();
+        assert!(in_memory(&mapped) > 0);
+        mapped.forget(0..mapped.bytes().len());
+        assert_eq!(in_memory(&mapped), 0);
+        assert_eq!(sum(), before);
+        assert!(in_memory(&mapped) > 0);
+    }
+
+    /// How much of the mapping is in memory, in KiB.
+    fn in_memory(mapped: &Mapped) -> u64 {
+        let mappings = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let first = format!("{:x}-", mapped.bytes().as_ptr().addr());
+        let mut lines = mappings.lines().skip_while(|line| !line.starts_with(&first));
+        let size = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        size.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 }

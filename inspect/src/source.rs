@@ -25,3 +25,18 @@ impl Source for &[u8] {
 
     fn forget(&self, _: Range<usize>) {}
 }
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_no_holes_and_nothing_behind_the_last_one() {
+        let bytes = &b"abc"[..];
+        assert_eq!(
+            [0, 2, 3, 4].map(|from| bytes.data_from(from)),
+            [Some(0..3), Some(2..3), None, None]
+        );
+    }
+}
