@@ -249,6 +249,19 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_of_the_books_says_what_block_it_is_and_what_to_do_with_it() {
+        for claim in [Claim::Left, Claim::GivenBack, Claim::Claimed, Claim::Held] {
+            let byte = BookByte::of_block(MIN_BLOCK_SIZE, Claim::Left).unwrap().with(claim);
+            let log2 = MIN_BLOCK_SIZE.trailing_zeros();
+            assert_eq!(
+                (byte.claim(), u32::from(byte.log2()), byte.is_block()),
+                (claim, log2, true)
+            );
+        }
+        assert!(!BookByte::FREE.is_block() && !BookByte::BUSY.is_block());
+    }
+
+    #[test]
     fn the_numbers_of_roots_go_round_without_zero() {
         let copy = |sequence| RegionRoot::new(sequence, None);
         for (old, new) in [(1, 2), (u32::MAX, 1), (u32::MAX - 1, u32::MAX)] {

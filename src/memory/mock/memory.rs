@@ -28,8 +28,8 @@ unsafe impl Send for Memory {}
 impl Memory {
     /// `None` if the host has no such memory, or `size` is no power of two.
     pub(super) fn zeroed(size: usize) -> Option<Self> {
-        let layout = Layout::from_size_align(size, size).ok().filter(|layout| layout.size() > 0)?;
-        // SAFETY: the layout is not empty.
+        let layout = Layout::from_size_align(size, size).ok()?;
+        // SAFETY: the layout is as large as it is aligned, which is not to zero.
         let ptr = unsafe { alloc_zeroed(layout) };
         // INVARIANT: 1. from the line above. 2. zeroed.
         NonNull::new(ptr).map(|ptr| Self { ptr, size })

@@ -206,3 +206,34 @@ impl Ground {
         usize::try_from(number & to_wire(usize::MAX)).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::missing_panics_doc, reason = "tests panic")]
+mod tests {
+    use super::*;
+
+    #[repr(align(4096))]
+    struct Units([u8; 4 * UNIT_SIZE]);
+
+    #[test]
+    fn only_the_first_byte_of_a_unit_names_it_by_its_address_or_its_pointer() {
+        let mut units = Units([0; 4 * UNIT_SIZE]);
+        let memory = NonNull::from(&mut units.0[..]);
+        let base = PhysAddr::new(0x7000).unwrap();
+        // SAFETY: 1 and 2. the array is there until the end of the test, which uses `ground` alone.
+        let ground = unsafe { Ground::new(base, memory) }.unwrap();
+        for (offset, unit) in [
+            (0, Some(0)),
+            (1, None),
+            (UNIT_SIZE, Some(1)),
+            (4 * UNIT_SIZE - 1, None),
+            (3 * UNIT_SIZE, Some(3)),
+            (4 * UNIT_SIZE, None),
+        ] {
+            let addr = base.checked_add(to_wire(offset)).unwrap();
+            let ptr = memory.cast::<u8>().map_addr(|addr| addr.saturating_add(offset));
+            assert_eq!((ground.unit_at(addr), ground.unit_of(ptr)), (unit, unit), "{offset}");
+        }
+        assert_eq!(ground.unit_at(PhysAddr::new(0x6000).unwrap()), None);
+    }
+}

@@ -61,17 +61,14 @@ impl<T> Lock<T> {
     }
 
     /// Takes the lock; tells whether somebody had it.
-    #[cfg(target_has_atomic = "8")]
     #[inline]
     fn is_held_already(&self) -> bool {
-        self.held.swap(true, Acquire)
-    }
-
-    /// Takes the lock; tells whether somebody had it. Without `Sync`, that is this thread itself.
-    #[cfg(not(target_has_atomic = "8"))]
-    #[inline]
-    fn is_held_already(&self) -> bool {
+        #[cfg(target_has_atomic = "8")]
+        let was_held = self.held.swap(true, Acquire);
+        // Without `Sync`, that is this thread itself.
+        #[cfg(not(target_has_atomic = "8"))]
         let was_held = self.held.load(Acquire);
+        #[cfg(not(target_has_atomic = "8"))]
         self.held.store(true, Relaxed);
         was_held
     }

@@ -94,7 +94,7 @@ impl<A: CarryAllocator> Scenario<'_, A> {
         }
         for left in books.claimed {
             // Declared, or there would be none.
-            claimed_at_a_kexec(&mut kernel, left, survive == Some(true))?;
+            claimed_at_a_kexec(&mut kernel, left, survive.unwrap_or_default())?;
         }
         for left in books.carried {
             let lent = kernel.find(left, Duty::FoundAgain)?;
