@@ -24,7 +24,7 @@ impl Numbers {
 
 #[test]
 fn four_threads_share_a_region() {
-    let (units, rounds) = if cfg!(miri) { (40, 60) } else { (200, 20_000) };
+    let (units, rounds, sizes) = if cfg!(miri) { (40, 60, 3) } else { (200, 20_000, 10) };
     let memory = Memory::new(0x3000, units);
     let region = memory.create().unwrap();
     let kept = thread::scope(|scope| {
@@ -34,7 +34,7 @@ fn four_threads_share_a_region() {
                 let mut numbers = Numbers(u64::from(fill_byte) * 0x9e37_79b9);
                 let mut blocks = Vec::new();
                 for _ in 0..rounds {
-                    let size = 32 << numbers.below(10);
+                    let size = 32 << numbers.below(sizes);
                     if blocks.len() < 12 && numbers.below(2) == 0 {
                         let Ok(block) = region.alloc_preserve(size) else { continue };
                         assert!(bytes(block.ptr, size).iter().all(|&byte| byte == 0));
