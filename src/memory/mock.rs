@@ -174,14 +174,13 @@ impl Mock {
     /// Over KHO it is not so: there use [`reboot`](Self::reboot).
     ///
     /// ```
-    /// # use kho_block::{BlockSet, IncomingSet, mock::Mock};
+    /// # use kho_block::{BlockSet, DEFAULT_BLOCK_SIZE, IncomingSet, PreservedAllocator, mock::Mock};
     /// let mut machine = Mock::new();
     /// let mut set = BlockSet::<u64, _>::new(&machine);
     /// set.push(2)?;
     /// let head = set.into_head();
     /// machine.reboot_keeping_claims();
-    /// let set = IncomingSet::<u64, _>::restore(&machine, head)?;
-    /// core::mem::forget(set); // a kernel dies while it takes the entries over
+    /// assert!(machine.restore(head.unwrap(), DEFAULT_BLOCK_SIZE).is_some()); // and dies with the claim
     /// machine.reboot_keeping_claims();
     /// let set = IncomingSet::<u64, _>::restore(&machine, head)?;
     /// assert!(set.iter().eq(&[2]));
@@ -199,8 +198,8 @@ impl Mock {
     /// # use kho_block::{BlockSet, mock::Mock};
     /// let mut machine = Mock::new();
     /// let mut set = BlockSet::<u64, _>::new(&machine);
-    /// set.grow(5000)?; // five blocks, of which the chain names one
-    /// core::mem::forget(set);
+    /// set.extend_from_slice(&[7; 5000])?; // five blocks
+    /// set.into_head(); // which nobody wrote down
     /// machine.reboot();
     /// assert_eq!(machine.discard_unclaimed(), 5);
     /// machine.assert_clean();
