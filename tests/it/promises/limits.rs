@@ -1,6 +1,6 @@
 //! `MAX_BLOCKS` blocks, and one more.
 
-use kho_block::mock::Mock;
+use kho_block::mock::{Calls, Mock};
 use kho_block::{
     AllocError, BlockSet, CapacityError, GrowErrorKind, IncomingSet, MAX_BLOCKS, Outgoing,
     PhysAddr, RestoreChecks,
@@ -17,7 +17,12 @@ fn a_set_takes_as_many_blocks_as_there_may_be_and_not_one_more() {
     let mut mem = Mock::new();
     let mut set = Set::new(&mem);
     let entries: Vec<u64> = (0..).take(FULL).collect();
+    for count in [FULL + 1, usize::MAX] {
+        assert_eq!(set.grow(count).unwrap_err().kind, GrowErrorKind::TooManyBlocks);
+    }
+    assert_eq!(mem.calls(), Calls::default(), "it is refused before the first allocation");
     set.grow(FULL).unwrap();
+    assert_eq!(mem.calls(), Calls { alloc_preserve: MAX_BLOCKS, ..Calls::default() });
     set.extend_from_slice(&entries[..FULL - 1]).unwrap();
     let calls = mem.calls();
 

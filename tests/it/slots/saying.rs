@@ -18,6 +18,7 @@ fn a_table_prints_where_it_is_and_how_much_is_in_it() {
         "Slots { first_block: Some(PhysAddr(0x100000000)), len: 2, slot_count: 3, retired: 0, \
          block_count: 1, .. }"
     );
+    assert!(!format!("{table:#?}").contains(&SECRET.to_string()));
     assert_eq!(format!("{:?}", table.iter()), "SlotsIter { remaining: 2, .. }");
     assert_eq!(format!("{:?}", table.iter_mut()), "SlotsIterMut { remaining: 2, .. }");
 }
