@@ -85,6 +85,7 @@ impl Source for Mapped {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 #[expect(clippy::missing_panics_doc, reason = "tests panic")]
 mod tests {
     use super::*;
