@@ -56,8 +56,8 @@ fn what_is_declared_of_claims_has_to_be_so() {
 ///
 /// If a duty is seen to be broken.
 fn checked(how: How, keeps_claims: bool, carries: usize) -> Result<(), Broken> {
-    let sizes = if cfg!(miri) { [32, 64] } else { [32, 4096] };
-    let check = Conformance::new().sizes(&sizes).claims_survive(keeps_claims);
+    let sizes = if cfg!(miri) { &[32][..] } else { &[32, 4096] };
+    let check = Conformance::new().sizes(sizes).claims_survive(keeps_claims);
     check.check_carry(|previous| Faulty::kexec(previous, how, keeps_claims, carries))
 }
 

@@ -23,8 +23,6 @@ mod handover;
 mod heap;
 mod house;
 mod kho;
-// Unsafe code is forbidden in `linux`, and Miri takes minutes to read a map or an image.
-#[cfg(not(miri))]
 mod linux;
 mod model;
 mod promises;

@@ -92,7 +92,9 @@ fn a_block_that_is_not_aligned_is_given_back_and_so_are_those_before_it() {
             refused::<32>(shift, before, crooked);
         }
         for shift in [Addr(16), Addr(32), Addr(2048), Ptr(16), Ptr(2048)] {
-            refused::<4096>(shift, before, crooked);
+            if !cfg!(miri) {
+                refused::<4096>(shift, before, crooked);
+            }
         }
         // A physical address is a multiple of the size, a pointer that of a page.
         for shift in [Addr(16), Addr(4096), Ptr(16), Ptr(2048), Ptr(4096 + 2048)] {

@@ -80,6 +80,7 @@ const BLOCKS: [(u64, u64); 8] = [
 ];
 
 #[test]
+#[cfg_attr(miri, ignore = "it takes minutes, and any few blocks are read too")]
 fn blocks_of_all_sizes_are_found_by_address() {
     let mut tree = Tree::new();
     assert_eq!(read(&tree), (vec![], None));
@@ -100,6 +101,7 @@ fn blocks_of_all_sizes_are_found_by_address() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it takes minutes, and any few blocks are damaged too")]
 fn every_word_of_a_map_changed_to_whatever_matters_is_an_error_or_another_map() {
     // Every word of a map of single pages; of one of two sizes those near what is there.
     let (mut changed, mut refused) = (0, 0);
@@ -130,10 +132,13 @@ fn every_word_of_a_map_changed_to_whatever_matters_is_an_error_or_another_map() 
     assert!(changed > 3000 && refused > changed / 2, "{refused} of {changed}");
 }
 
+/// So many blocks are drawn at most.
+const MOST: usize = if cfg!(miri) { 4 } else { 40 };
+
 proptest! {
     #[test]
     fn any_blocks_are_read_as_the_model_reads_them(
-        blocks in proptest::collection::vec((0_u32..52, any::<u64>(), 0_usize..4), 0..40),
+        blocks in proptest::collection::vec((0_u32..52, any::<u64>(), 0_usize..4), 0..MOST),
         damage in proptest::collection::vec((any::<usize>(), 0_u64..512, any::<usize>()), 0..3),
     ) {
         let mut tree = Tree::new();
@@ -186,7 +191,7 @@ fn a_question_takes_six_reads_at_most_and_none_if_there_is_no_such_block() {
 #[test]
 fn a_sound_map_is_read_about_once() {
     let mut tree = Tree::new();
-    let blocks = 20_000;
+    let blocks = if cfg!(miri) { 20 } else { 20_000 };
     (0..blocks).for_each(|i| tree.insert(0x1_0000_0000 + i * 0x9000, 0x1000));
     let reads = Cell::new(0);
     let map = PreservedMap::new(addr(Tree::ROOT), |addr| {
@@ -200,6 +205,7 @@ fn a_sound_map_is_read_about_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it takes minutes, and a sound map is read to its end too")]
 fn a_map_that_leads_to_the_same_tables_again_and_again_is_given_up() {
     // Each word of each table names the one table below it: 2^53 ways to an empty bitmap.
     let mut tree = Tree::new();
@@ -246,7 +252,7 @@ fn what_no_block_can_have_as_its_key_is_refused() {
         assert_eq!(read(&tree), (vec![], Some(MapError::NoSuchBlock { key })));
         compare(&tree, "one more key");
     }
-    for word in 4..512 {
+    for word in (4..512).step_by(if cfg!(miri) { 100 } else { 1 }) {
         let mut tree = Tree::new();
         tree.insert(0x3d_6000, 0x1000);
         tree.set(Tree::ROOT + 8 * word, 0x5000);
@@ -257,12 +263,13 @@ fn what_no_block_can_have_as_its_key_is_refused() {
 
 #[test]
 fn blocks_that_overlap_are_refused_at_the_second_one() {
-    for (blocks, second) in [
+    let all = [
         ([(0x2000, 0x1000), (0x2000, 0x2000)], (0x2000, 0x2000)),
         ([(0x2000, 0x2000), (0x3000, 0x1000)], (0x3000, 0x1000)),
         ([(0x4000_0000, 0x4000_0000), (0x7fff_f000, 0x1000)], (0x7fff_f000, 0x1000)),
         ([(1 << 63, 1 << 63), (u64::MAX - 4095, 4096)], (u64::MAX - 4095, 4096)),
-    ] {
+    ];
+    for (blocks, second) in all.into_iter().step_by(if cfg!(miri) { 3 } else { 1 }) {
         let mut tree = Tree::new();
         blocks.into_iter().for_each(|(addr, size)| tree.insert(addr, size));
         let error = MapError::Overlap { addr: addr(second.0), size: second.1 };

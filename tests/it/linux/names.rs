@@ -14,7 +14,7 @@ fn name(field: [u8; 64]) -> Name<64> {
 
 #[test]
 fn a_name_ends_at_the_first_zero_byte_whatever_follows_it() {
-    for end in 0..64 {
+    for end in (0..64).step_by(if cfg!(miri) { 21 } else { 1 }) {
         for rest in [0, 1, b'x', 0xff] {
             let field = array::from_fn(|i| match i {
                 i if i < end => b'a' + u8::try_from(i % 26).unwrap(),
@@ -40,8 +40,8 @@ fn a_field_without_a_zero_byte_is_no_name() {
 
 #[test]
 fn every_byte_prints_as_printable_ascii_of_which_there_is_not_much() {
-    for byte in 0..=255 {
-        for at in [0, 1, 31, 62, 63] {
+    for byte in (0..=255).step_by(if cfg!(miri) { 85 } else { 1 }) {
+        for at in if cfg!(miri) { &[63][..] } else { &[0, 1, 31, 62, 63] }.iter().copied() {
             for other in [b'a', b'"', 0x1b, 0xff] {
                 let mut field = [other; 64];
                 field[at] = byte;
@@ -64,7 +64,8 @@ fn every_byte_prints_as_printable_ascii_of_which_there_is_not_much() {
 
 #[test]
 fn a_name_that_is_made_fits_and_has_no_zero_byte() {
-    for len in 0..70 {
+    let edges = [0, 47, 48, 63, 64];
+    for len in (0..70).filter(|len| !cfg!(miri) || edges.contains(len)) {
         let text = vec![b'n'; len];
         let made = Name::<64>::new(&text);
         if len < 64 {
@@ -86,7 +87,7 @@ fn a_name_that_is_made_fits_and_has_no_zero_byte() {
             let error = NameError::TooLong { len, size: 48 };
             assert_eq!((file, object), (Err(error), Err(error)));
         }
-        for offset in 0..len {
+        for offset in (0..len).step_by(if cfg!(miri) { 31 } else { 1 }) {
             let mut text = text.clone();
             text[offset] = 0;
             let error = NameError::ZeroByte { offset };
@@ -103,7 +104,7 @@ fn the_state_of_another_luo_is_refused_whichever_byte_of_its_version_differs() {
     assert_eq!(state.check(), Ok(()));
     assert_eq!(state.compatible.get(), Ok(LUO_COMPATIBLE.as_bytes()));
     for at in 0..8 {
-        for byte in 0..=255 {
+        for byte in (0..=255).step_by(if cfg!(miri) { 85 } else { 1 }) {
             let mut other = state;
             other.as_mut_bytes()[at] = byte;
             let same = other == state;

@@ -42,6 +42,7 @@ impl<'m> Restored<'m> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it reads the folder of images, and runs none of the library")]
 fn the_manifest_lists_every_image_of_linux_once_and_no_other() {
     let images = images();
     let listed: BTreeSet<_> = images.iter().map(|image| format!("{}.core", image.name)).collect();
