@@ -205,7 +205,7 @@ fn a_sound_map_is_read_about_once() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "it takes minutes, and a sound map is read to its end too")]
+#[cfg_attr(miri, ignore = "it takes minutes, and any map is held to its number of tables too")]
 fn a_map_that_leads_to_the_same_tables_again_and_again_is_given_up() {
     // Each word of each table names the one table below it: 2^53 ways to an empty bitmap.
     let mut tree = Tree::new();

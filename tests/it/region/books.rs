@@ -93,6 +93,7 @@ fn what_a_kernel_was_about_to_make_a_block_is_free_to_the_next_and_to_all_after_
 
 #[test]
 fn every_byte_of_the_books_is_refused_or_lends_what_it_says() {
+    // Each takes Miri half a minute.
     if !cfg!(miri) {
         every_byte(0x10_0000, &[]);
         every_byte(0x10_0000, &[4096, 32, 8192, 32768]);
