@@ -102,7 +102,7 @@ fn blocks_of_another_size_are_not_preserved_blocks() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
+#[cfg_attr(miri, ignore = "the limit is 10 000 blocks, which take minutes")]
 fn a_chain_of_max_blocks_is_restored_and_one_of_one_more_is_refused() {
     type Set<'a> = IncomingSet<u64, &'a Mock, 32>;
     let addr = |block: usize| 0x1_0000_0000 + 32 * u64::try_from(block).unwrap();

@@ -236,7 +236,7 @@ fn what_a_descriptor_does_not_promise_is_no_damage_to_what_is_salvaged() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
+#[cfg_attr(miri, ignore = "the limit is 10 000 blocks, which take minutes")]
 fn of_a_chain_that_is_too_long_as_much_is_salvaged_as_a_set_may_have() {
     type Set<'a> = IncomingSet<u64, &'a Mock, 32>;
     let addr = |block: usize| 0x1_0000_0000 + 32 * u64::try_from(block).unwrap();

@@ -39,7 +39,7 @@ impl Machines {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "hundreds of pages are filled and compared, which takes minutes")]
+#[cfg_attr(miri, ignore = "it fills hundreds of pages, and `kho::carry` a few")]
 fn every_duty_is_kept_with_however_little_memory() {
     let check = Conformance::new().claims_survive(false);
     for grants in (1..=30).chain([usize::MAX]) {
@@ -50,7 +50,7 @@ fn every_duty_is_kept_with_however_little_memory() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "hundreds of pages are filled and compared, which takes minutes")]
+#[cfg_attr(miri, ignore = "it fills hundreds of pages, and `kho::carry` a few")]
 fn that_claims_are_gone_at_a_kexec_is_seen() {
     use kho_block::mock::conformance::Duty;
     let mut machines = Machines { now: Arc::new(Machine::new()), grants: usize::MAX };

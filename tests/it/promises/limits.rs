@@ -12,7 +12,7 @@ type Set<'m> = BlockSet<u64, &'m Mock, Outgoing, 32>;
 const FULL: usize = MAX_BLOCKS * 2;
 
 #[test]
-#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
+#[cfg_attr(miri, ignore = "the limit is 10 000 blocks, which take minutes")]
 fn a_set_takes_as_many_blocks_as_there_may_be_and_not_one_more() {
     let mut mem = Mock::new();
     let mut set = Set::new(&mem);

@@ -104,7 +104,7 @@ fn memory_that_does_not_suit_is_refused_by_name() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of units take minutes")]
+#[cfg_attr(miri, ignore = "thousands of units take minutes, and `region::books` has some")]
 fn large_regions_have_as_many_units_of_books_as_it_takes() {
     for (units, books) in [(4096, 1), (4097, 2), (8192, 2), (8193, 3)] {
         let mut memory = Memory::new(0x1000, units);

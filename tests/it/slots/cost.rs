@@ -184,7 +184,7 @@ fn looking_costs_nothing() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
+#[cfg_attr(miri, ignore = "the limit is 10 000 blocks, which take minutes")]
 fn the_largest_table_finds_its_lowest_free_slot_and_takes_no_more() {
     // A slot to a block, so that few bytes make many blocks: as many as there may be.
     let mem = Mock::new();

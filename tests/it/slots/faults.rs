@@ -93,7 +93,7 @@ fn a_refused_grow_leaves_nothing_behind() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of slots take minutes")]
+#[cfg_attr(miri, ignore = "thousands of slots take minutes, and a few are refused above")]
 fn a_refused_grow_over_several_levels_of_the_index_leaves_nothing_behind() {
     // The index of free slots has a level more at 65 slots, and another at 4097.
     for (slots, count, levels) in [(0, 63, 1), (0, 66, 2), (0, 4095, 2), (0, 4098, 3)] {
@@ -237,7 +237,7 @@ fn a_refused_restore_gives_every_claim_back() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "10 000 blocks take minutes")]
+#[cfg_attr(miri, ignore = "the limit is 10 000 blocks, which take minutes")]
 fn what_exceeds_the_limit_asks_nobody() {
     let mem = Mock::new();
     let mut table = filled(&mem, 2);

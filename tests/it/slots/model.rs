@@ -139,6 +139,6 @@ tables! {
     entries_of_8_bytes_aligned_to_1: [u8; 8], in 32, 128;
     entries_of_16_bytes: [u64; 2], in 64, 256;
     entries_of_80_bytes: [u64; 10], in 128, 256, 8192;
-    #[cfg_attr(miri, ignore = "entries of a page take a minute")]
+    #[cfg_attr(miri, ignore = "entries of a page take a minute, and those of 80 bytes are tried")]
     entries_that_fill_a_block: [u64; 509], in 4096;
 }
